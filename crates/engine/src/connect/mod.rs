@@ -1,0 +1,1 @@
+//! Authorization, from a link to a sealed credential.

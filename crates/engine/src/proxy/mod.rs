@@ -1,0 +1,1 @@
+//! Authenticated requests to a provider's API.

@@ -1,0 +1,1 @@
+//! The refresh journal: token responses, durable before they are parsed.
