@@ -1,11 +1,17 @@
 //! Connected accounts: one person's credential on one connection.
 
+use std::{sync::Arc, time::Duration};
+
 use indexmap::IndexMap;
 
 use crate::{
     Engine, Error, Result,
     names::{ConnectionName, Identifier, Organization},
+    page::{self, Page},
+    refresh::Need,
+    rows::{AccountFacts, Credential, StoredAccount, StoredConnection},
     secret::Secret,
+    store::{AccountFilter, AccountKey, Change, Commit},
     time::Timestamp,
 };
 
@@ -22,6 +28,26 @@ pub enum Status {
     PendingVerification,
     /// Disconnected on purpose; the credential is gone, the account is kept.
     Disconnected,
+}
+
+impl Status {
+    const ALL: [Self; 5] =
+        [Self::Active, Self::Expired, Self::PendingAuth, Self::PendingVerification, Self::Disconnected];
+
+    /// The wire's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Expired => "EXPIRED",
+            Self::PendingAuth => "PENDING_AUTH",
+            Self::PendingVerification => "PENDING_VERIFICATION",
+            Self::Disconnected => "DISCONNECTED",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
 }
 
 /// Which connected account is meant.
@@ -106,63 +132,267 @@ impl Engine {
         connection: &ConnectionName,
         identifier: &Identifier,
     ) -> Result<Account> {
-        let _ = (organization, connection, identifier);
-        Err(unfinished())
+        self.ensure_open()?;
+        let connection = self.stored_connection(organization, connection).await?;
+        let account = self.find_or_create_account(&connection, identifier).await?;
+        Ok(self.account_view(&connection, &account))
     }
 
     /// Makes a connected account without a credential.
+    ///
+    /// # Errors
+    /// `CONNECTED_ACCOUNT_ALREADY_EXISTS`.
     pub async fn create_account(
         &self,
         organization: &Organization,
         connection: &ConnectionName,
         identifier: &Identifier,
     ) -> Result<Account> {
-        let _ = (organization, connection, identifier);
-        Err(unfinished())
+        self.ensure_open()?;
+        let connection = self.stored_connection(organization, connection).await?;
+        match self.insert_account(&connection, identifier).await? {
+            (account, Commit::Applied) => Ok(self.account_view(&connection, &account)),
+            (_, Commit::Conflict) => Err(Error::ConnectedAccountAlreadyExists {
+                connection: connection.name,
+                identifier: identifier.as_str().into(),
+            }),
+        }
     }
 
     /// The connected account, without secrets.
+    ///
+    /// # Errors
+    /// `CONNECTED_ACCOUNT_NOT_FOUND`.
     pub async fn account(&self, account: &AccountRef) -> Result<Account> {
-        let _ = account;
-        Err(unfinished())
+        self.ensure_open()?;
+        let (connection, account) = self.stored_account(account).await?;
+        Ok(self.account_view(&connection, &account))
     }
 
     /// The connected account with its token, refreshed first when it is about to end; no token while it is not active.
-    pub async fn account_with_token(&self, account: &AccountRef) -> Result<(Account, Option<Token>)> {
-        let _ = account;
-        Err(unfinished())
+    pub async fn account_with_token(self: &Arc<Self>, account: &AccountRef) -> Result<(Account, Option<Token>)> {
+        self.ensure_open()?;
+        let (connection, stored) = self.stored_account(account).await?;
+        if stored.status != Status::Active {
+            return Ok((self.account_view(&connection, &stored), None));
+        }
+        match self.fresh(stored, Need::ValidFor(Duration::ZERO)).await {
+            Ok((stored, credential)) => {
+                let token = token_of(&stored, credential);
+                Ok((self.account_view(&connection, &stored), Some(token)))
+            }
+            // The account says so itself.
+            Err(Error::ReauthorizationRequired { .. }) => Ok((self.account(account).await?, None)),
+            Err(error) => Err(error),
+        }
     }
 
-    /// A token that is valid for `min_validity` at least.
-    pub async fn token(&self, account: &AccountRef, min_validity: std::time::Duration) -> Result<Token> {
-        let _ = (account, min_validity);
-        Err(unfinished())
+    /// A token that is valid for `min_validity` at least, where the provider gives such long ones.
+    ///
+    /// # Errors
+    /// `AUTHORIZATION_REQUIRED`, `REAUTHORIZATION_REQUIRED`, and what a refresh met.
+    pub async fn token(self: &Arc<Self>, account: &AccountRef, min_validity: Duration) -> Result<Token> {
+        self.ensure_open()?;
+        let (_, stored) = self.stored_account(account).await?;
+        let (stored, credential) = self.fresh(stored, Need::ValidFor(min_validity)).await?;
+        Ok(token_of(&stored, credential))
     }
 
-    /// Resolves when the account is active. Fails when it was deleted.
+    /// Resolves when the account is active. Fails when it is deleted.
     pub async fn wait_until_active(&self, account: &AccountRef) -> Result<Account> {
-        let _ = account;
-        Err(unfinished())
+        loop {
+            // Registered before the look, so that a change between the two is not missed.
+            let changed = self.changed.notified();
+            let found = self.account(account).await?;
+            if found.status == Status::Active {
+                return Ok(found);
+            }
+            tokio::select! {
+                () = changed => {}
+                () = self.closing.cancelled() => return Err(Error::Closed),
+            }
+        }
     }
 
+    /// Connected accounts, a page at a time, without secrets.
     pub async fn accounts(&self, query: &AccountQuery) -> Result<AccountPage> {
-        let _ = query;
-        Err(unfinished())
+        self.ensure_open()?;
+        let organization = &query.organization;
+        let size = page::size(query.page_size, 10)?;
+        let after = query.page_token.as_deref().map(page::read_token).transpose()?;
+        let mut filter = AccountFilter {
+            connection_ids: Vec::new(),
+            identifier: query.identifier.as_ref().map(|identifier| identifier.as_str().to_owned()),
+        };
+        for name in &query.connections {
+            filter.connection_ids.push(self.stored_connection(organization, name).await?.id);
+        }
+        let rows = self.rows.store.accounts(organization.as_str(), &filter, after.as_deref(), size + 1).await?;
+        let Page { rows, next } = page::cut(rows, size, |row| &row.id);
+        let mut accounts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let connection = self.connection_by_id(organization, &row.connection_id).await?;
+            accounts.push(self.account_view(&connection, &self.rows.read_account(organization, row)?));
+        }
+        Ok(AccountPage { accounts, next_page_token: next })
     }
 
-    /// Deletes the account with its credential.
+    /// Deletes the account with its credential and the flows under way.
     pub async fn delete_account(&self, account: &AccountRef) -> Result<()> {
-        let _ = account;
-        Err(unfinished())
+        self.ensure_open()?;
+        loop {
+            let (_, stored) = self.stored_account(account).await?;
+            let change = Change::DeleteAccount {
+                organization: stored.organization.as_str().into(),
+                id: stored.id,
+                version: stored.version,
+            };
+            if self.rows.store.commit(vec![change]).await? == Commit::Applied {
+                self.announce();
+                return Ok(());
+            }
+        }
     }
 
     /// Destroys the credential and keeps the account.
     pub async fn disconnect_account(&self, account: &AccountRef) -> Result<Account> {
-        let _ = account;
-        Err(unfinished())
+        self.ensure_open()?;
+        let (_, stored) = self.stored_account(account).await?;
+        self.change_account(&stored.organization, &stored.id, |account| {
+            account.status = Status::Disconnected;
+            account.cell = None;
+            account.expires_at = None;
+            account.refresh_at = None;
+            account.facts.reason = Some("disconnected".into());
+            // What a refresh under way brings is no longer wanted.
+            account.facts.request_epoch += 1;
+            account.facts.token_epoch = account.facts.request_epoch;
+        })
+        .await?;
+        self.account(account).await
+    }
+
+    /// The account that a caller names, with its connection.
+    pub(crate) async fn stored_account(&self, account: &AccountRef) -> Result<(StoredConnection, StoredAccount)> {
+        let organization = &account.organization;
+        match &account.by {
+            AccountBy::Id(id) => {
+                let account = self.account_by_id(organization, id).await?;
+                Ok((self.connection_by_id(organization, &account.connection_id).await?, account))
+            }
+            AccountBy::Name { connection, identifier } => {
+                let connection = self.stored_connection(organization, connection).await?;
+                let key = AccountKey::Identifier { connection_id: &connection.id, identifier: identifier.as_str() };
+                match self.rows.account(organization, key).await? {
+                    Some(account) => Ok((connection, account)),
+                    None => Err(Error::ConnectedAccountNotFound {
+                        connection: connection.name,
+                        identifier: identifier.as_str().into(),
+                    }),
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn account_by_id(&self, organization: &Organization, id: &str) -> Result<StoredAccount> {
+        self.rows
+            .account(organization, AccountKey::Id(id))
+            .await?
+            .ok_or_else(|| Error::ConnectedAccountNotFound { connection: "any".into(), identifier: id.into() })
+    }
+
+    pub(crate) async fn find_or_create_account(
+        &self,
+        connection: &StoredConnection,
+        identifier: &Identifier,
+    ) -> Result<StoredAccount> {
+        let key = AccountKey::Identifier { connection_id: &connection.id, identifier: identifier.as_str() };
+        loop {
+            if let Some(account) = self.rows.account(&connection.organization, key).await? {
+                return Ok(account);
+            }
+            // Somebody else may make it at the same moment; then theirs is found.
+            if let (account, Commit::Applied) = self.insert_account(connection, identifier).await? {
+                return Ok(account);
+            }
+            self.connection_by_id(&connection.organization, &connection.id).await?;
+        }
+    }
+
+    async fn insert_account(
+        &self,
+        connection: &StoredConnection,
+        identifier: &Identifier,
+    ) -> Result<(StoredAccount, Commit)> {
+        let now = self.clock.now();
+        let mut account = StoredAccount {
+            organization: connection.organization.clone(),
+            id: self.random.id("ca")?,
+            connection_id: connection.id.clone(),
+            identifier: identifier.as_str().into(),
+            status: Status::PendingAuth,
+            facts: AccountFacts::default(),
+            expires_at: None,
+            refresh_at: None,
+            cell: None,
+            created_at: now,
+            updated_at: now,
+            version: 0,
+        };
+        let row = self.rows.write_account(&account)?;
+        let commit = self.rows.store.commit(vec![Change::InsertAccount(row)]).await?;
+        account.version += 1;
+        Ok((account, commit))
+    }
+
+    /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone.
+    pub(crate) async fn change_account(
+        &self,
+        organization: &Organization,
+        id: &str,
+        change: impl Fn(&mut StoredAccount),
+    ) -> Result<()> {
+        while let Some(mut account) = self.rows.account(organization, AccountKey::Id(id)).await? {
+            change(&mut account);
+            account.updated_at = self.clock.now();
+            let row = self.rows.write_account(&account)?;
+            if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {
+                self.announce();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn account_view(&self, connection: &StoredConnection, account: &StoredAccount) -> Account {
+        let facts = &account.facts;
+        let status = account.status_at(self.clock.now());
+        Account {
+            id: account.id.clone(),
+            organization: account.organization.clone(),
+            connection_id: connection.id.clone(),
+            connection_name: connection.name.clone(),
+            connector: connection.connector.clone(),
+            identifier: account.identifier.clone(),
+            status,
+            reason: facts.reason.clone(),
+            scopes: facts.scopes_granted.clone(),
+            provider_account_id: facts.provider_account_id.clone(),
+            provider_account_label: facts.provider_account_label.clone(),
+            kept: facts.kept.clone(),
+            token_expires_at: account.expires_at,
+            last_refresh_error: facts.last_refresh_error.clone(),
+            created_at: account.created_at,
+            updated_at: account.updated_at,
+        }
     }
 }
 
-pub(crate) fn unfinished() -> Error {
-    Error::Internal { reason: "skeleton".into() }
+fn token_of(account: &StoredAccount, credential: Credential) -> Token {
+    Token {
+        access_token: credential.access_token,
+        refresh_token: credential.refresh_token,
+        scopes: account.facts.scopes_granted.clone(),
+        expires_at: account.expires_at,
+    }
 }

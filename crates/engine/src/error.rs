@@ -211,6 +211,10 @@ pub enum Error {
     )]
     IntegrityFailed { what: String },
 
+    /// Wait until some of them are over.
+    #[error("there are {limit} {what}, and no more are allowed; use them or let them expire")]
+    LimitReached { what: String, limit: u32 },
+
     /// Free the port, or choose another.
     #[error(
         "port {port} of this machine is taken by another program; free it, or set `port` (ONBEHALF_PORT) to another and register the redirect URI with it"
@@ -234,6 +238,15 @@ impl Error {
     /// An argument that is refused; `problem` completes the sentence that its name begins.
     pub fn invalid(argument: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::InvalidArgument { argument: argument.into(), problem: problem.into() }
+    }
+
+    /// An option that does not exist; `known` are those that do, for the nearest of them.
+    pub fn unknown_option<'a>(
+        option: impl Into<String>,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        Self::UnknownOption { option: option.into(), nearest: nearest(name, known) }
     }
 
     /// The stable name of this error.
@@ -280,10 +293,16 @@ impl Error {
             Self::StoreTooNew { .. } => "STORE_TOO_NEW",
             Self::StoreFailed { .. } => "STORE_FAILED",
             Self::IntegrityFailed { .. } => "INTEGRITY_FAILED",
+            Self::LimitReached { .. } => "LIMIT_REACHED",
             Self::PortInUse { .. } => "PORT_IN_USE",
             Self::Closed => "CLOSED",
             Self::Internal { .. } => "INTERNAL",
         }
+    }
+
+    /// Whether the store failed, rather than what was to be stored.
+    pub(crate) fn is_of_store(&self) -> bool {
+        self.code().starts_with("STORE_")
     }
 
     /// Whether the same call may succeed later without anyone changing anything.
@@ -360,6 +379,7 @@ impl Error {
                 put("found", found);
                 put("known", known);
             }
+            Self::LimitReached { limit, .. } => put("limit", limit),
             Self::PortInUse { port } => put("port", port),
             Self::UserVerificationUndecided { public_url } => put("publicUrl", public_url),
             Self::ConnectorInvalid { .. }
@@ -382,4 +402,14 @@ impl Error {
         }
         details
     }
+}
+
+/// The one of `known` that a person who wrote `name` may have meant.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate.to_owned())
 }

@@ -1,19 +1,41 @@
 //! Authorization, from a link to a sealed credential.
 //!
-//! The hosted half (`link_page`, `start`, `callback`, `outcome`) is what the pages call; browsers prove themselves by
-//! one-time secrets alone.
+//! [`Engine::authorization_link`] makes a link; its page ([`Engine::link_page`]) changes nothing; its button
+//! ([`Engine::start`]) binds the flow to the browser and sends it to the provider; [`Engine::callback`] takes what
+//! comes back. Where the app verifies its users, the code is held until [`Engine::verify_user`]; only then, or at once
+//! where nobody verifies, `exchange` turns it into a credential. Every step is one compare-and-set on the flow's row,
+//! and every end destroys what was held.
+//!
+//! Browsers prove themselves by one-time secrets of 256 bits alone, of which the store keeps hashes.
+
+mod callback;
+pub(crate) mod exchange;
+mod identity;
+mod link;
+mod outcome;
+mod start;
+mod verify;
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use url::Url;
 
 use crate::{
     Engine, Result,
-    accounts::{AccountRef, unfinished},
-    names::Identifier,
+    accounts::AccountRef,
+    rows::{FlowStatus, Held, StoredFlow},
     secret::Secret,
+    store::{Change, Commit},
     time::Timestamp,
 };
+
+/// How long a link can be opened, and how long the person may take at the provider.
+const LINK_LIFE: Duration = Duration::from_secs(600);
+/// How long the app may take to verify. Codes live 30 to 60 seconds at strict providers.
+const VERIFICATION_LIFE: Duration = Duration::from_secs(60);
+/// How long an ended flow is kept, so that its outcome page and "already used" can be shown.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to make an authorization link for.
 #[derive(Debug, Clone)]
@@ -108,7 +130,7 @@ pub enum Outcome {
     /// The person said no at the provider.
     Refused,
     /// It did not work; the error's code says why.
-    Failed { code: &'static str },
+    Failed { code: String },
     /// It took too long.
     Expired,
 }
@@ -120,41 +142,32 @@ pub struct Verified {
     pub redirect_url: Url,
 }
 
+
+/// What the store keeps of a one-time secret.
+fn hash(secret: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec()
+}
+
 impl Engine {
-    /// Makes a one-time link. It lives ten minutes.
-    pub async fn authorization_link(&self, link: NewLink) -> Result<Link> {
-        let _ = link;
-        Err(unfinished())
+    /// Writes the flow's next state, holding `held` and nothing else. Whether this caller was the one to do so.
+    async fn advance(&self, flow: &StoredFlow, held: Option<&Held>) -> Result<Commit> {
+        let row = self.rows.write_flow(flow, held).await?;
+        self.rows.store.commit(vec![Change::ReplaceFlow(row)]).await
     }
 
-    /// Confirms who consented; only then is the code exchanged. `nonce` is what the verify URL carried as
-    /// `auth_request_id`. Another identifier than the link's destroys what was held.
-    pub async fn verify_user(&self, nonce: &str, identifier: &Identifier) -> Result<Verified> {
-        let _ = (nonce, identifier);
-        Err(unfinished())
+    /// Ends the flow and destroys what it held. A flow that someone else has moved on meanwhile is theirs.
+    async fn end_flow(&self, mut flow: StoredFlow, status: FlowStatus, failure: Option<&str>) -> Result<()> {
+        flow.status = status;
+        flow.facts.failure = failure.map(String::from);
+        tracing::info!(flow.id = %flow.id, flow.status = ?status, failure, "an authorization ended");
+        let _ = self.advance(&flow, None).await?;
+        Ok(())
     }
 
-    /// What the link's page shows. Changes nothing, so that link scanners burn nothing.
-    pub async fn link_page(&self, token: &str) -> Result<LinkPage> {
-        let _ = token;
-        Err(unfinished())
-    }
-
-    /// Uses the link up and starts its flow.
-    pub async fn start(&self, token: &str) -> Result<Started> {
-        let _ = token;
-        Err(unfinished())
-    }
-
-    /// Takes what the provider sent back. An `Err` is for a browser that belongs to no flow: nothing was changed.
-    pub async fn callback(&self, arrival: Arrival) -> Result<Return> {
-        let _ = arrival;
-        Err(unfinished())
-    }
-
-    /// How a flow ended. `id` is the last part of the outcome page's path.
-    pub async fn outcome(&self, id: &str) -> Result<OutcomePage> {
-        let _ = id;
-        Err(unfinished())
+    /// The page that tells how the flow ended.
+    fn outcome_url(&self, flow: &StoredFlow) -> Url {
+        let mut url = self.public_url.clone();
+        url.set_path(&format!("/connect/outcome/{}", flow.id));
+        url
     }
 }

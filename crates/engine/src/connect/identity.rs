@@ -1,0 +1,59 @@
+//! Whose account this is at the provider: one call with the new credential, described by the connector's probe.
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use crate::{
+    Engine,
+    connections::registration::Settled,
+    oauth::token_response::at_path,
+    rows::Credential,
+};
+
+/// Longer than any person's id or name, shorter than a nuisance.
+const LONGEST: usize = 512;
+
+/// What the provider says about the account.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    pub(super) id: Option<String>,
+    pub(super) label: Option<String>,
+    pub(super) kept: IndexMap<String, String>,
+}
+
+impl Engine {
+    /// Asks the provider whose credential this is. Nothing when the connector has no probe or it does not answer:
+    /// the credential is good all the same, and only a name is missing.
+    pub(super) async fn identify(
+        &self,
+        settled: &Settled<'_>,
+        kept: &IndexMap<String, String>,
+        credential: &Credential,
+    ) -> Option<Identity> {
+        let probe = settled.connector.probe.as_ref()?;
+        let request = settled.probe_request(probe, kept, credential).ok()?;
+        let answer = self.egress.send(request, crate::proxy::PROBE_LIMITS).await.ok()?;
+        if !answer.status().is_success() {
+            tracing::warn!(connection.id = %settled.connection.id, status = answer.status().as_u16(), "the probe was refused");
+            return None;
+        }
+        let answer: Value = serde_json::from_slice(answer.body()).ok()?;
+        let text = |path: &String| at_path(&answer, path).and_then(plain);
+        Some(Identity {
+            id: probe.id.as_ref().and_then(text),
+            label: probe.label.as_ref().or(probe.id.as_ref()).and_then(text),
+            kept: probe.keep.iter().filter_map(|(name, path)| Some((name.clone(), text(path)?))).collect(),
+        })
+    }
+}
+
+/// A string, number or boolean as text. Providers give ids as either.
+fn plain(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control)).then_some(text)
+}

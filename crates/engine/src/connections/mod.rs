@@ -1,0 +1,397 @@
+//! Connections: an app's set-up of one connector.
+//!
+//! A connection is made by a call, or declared in the app's options or environment; a declared one is written to the
+//! store when it is first named, and again when its declaration has changed.
+
+mod declared;
+pub(crate) mod registration;
+
+use indexmap::IndexMap;
+use url::Url;
+
+use crate::{
+    Engine, Error, Result,
+    catalogue::schema::{Connector, Method},
+    egress::guard,
+    names::{ConnectionName, Organization},
+    page::{self, Page},
+    rows::{ConnectionConfig, ConnectionSecrets, StoredConnection},
+    secret::Secret,
+    store::{Change, Commit, ConnectionKey},
+    time::Timestamp,
+};
+
+/// Endpoints that replace the connector's: sandboxes, GitHub Enterprise, emulators.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Endpoints {
+    pub authorize_url: Option<Url>,
+    pub token_url: Option<Url>,
+    pub refresh_url: Option<Url>,
+    pub revoke_url: Option<Url>,
+    pub base_url: Option<Url>,
+}
+
+/// A connection to make.
+#[derive(Debug, Clone)]
+pub struct NewConnection {
+    pub organization: Organization,
+    pub name: ConnectionName,
+    /// The connector's slug; the connection's name unless given.
+    pub connector: Option<String>,
+    /// One of the connector's auth methods; the first unless given.
+    pub auth_method: Option<String>,
+    pub client_id: Option<String>,
+    pub client_secret: Option<Secret>,
+    /// Asked instead of the connector's default scopes.
+    pub scopes: Option<Vec<String>>,
+    /// Further scope parameters (`optional_scope`, `user_scope`).
+    pub scope_params: IndexMap<String, Vec<String>>,
+    /// The connector's fields (`subdomain`, `login_host`, …).
+    pub fields: IndexMap<String, String>,
+    /// Settings of the app beyond id and secret.
+    pub app: IndexMap<String, Secret>,
+    pub endpoints: Endpoints,
+}
+
+/// What to change of a connection; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionPatch {
+    pub client_id: Option<String>,
+    pub client_secret: Option<Secret>,
+    pub scopes: Option<Vec<String>>,
+    pub scope_params: Option<IndexMap<String, Vec<String>>>,
+    pub fields: Option<IndexMap<String, String>>,
+    pub app: Option<IndexMap<String, Secret>>,
+    pub endpoints: Option<Endpoints>,
+}
+
+/// A connection as callers see it: its secrets can be written, never read.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// `conn_…`
+    pub id: String,
+    pub organization: Organization,
+    pub name: String,
+    /// The connector's slug.
+    pub connector: String,
+    pub auth_method: String,
+    pub enabled: bool,
+    pub client_id: Option<String>,
+    /// Whether a client secret is stored.
+    pub has_client_secret: bool,
+    pub scopes: Vec<String>,
+    pub scope_params: IndexMap<String, Vec<String>>,
+    pub fields: IndexMap<String, String>,
+    pub endpoints: Endpoints,
+    /// To be registered with the provider, exactly.
+    pub redirect_uri: Url,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A page of connections.
+#[derive(Debug, Clone)]
+pub struct ConnectionPage {
+    pub connections: Vec<Connection>,
+    /// Passed to the next call; absent on the last page.
+    pub next_page_token: Option<String>,
+}
+
+impl Engine {
+    /// Makes a connection. It can be made before its app is registered; authorization links need the credentials.
+    ///
+    /// # Errors
+    /// `CONNECTION_ALREADY_EXISTS`, `CONNECTOR_NOT_FOUND`, `INVALID_ARGUMENT` for fields the connector does not take.
+    pub async fn create_connection(&self, new: NewConnection) -> Result<Connection> {
+        self.ensure_open()?;
+        if self.find_connection(&new.organization, &new.name).await?.is_some() {
+            return Err(Error::ConnectionAlreadyExists { connection: new.name.as_str().into() });
+        }
+        let connection = self.new_connection(&new)?;
+        match self.insert_connection(&connection).await? {
+            Commit::Applied => self.stored_connection(&new.organization, &new.name).await.and_then(|stored| self.view(&stored)),
+            Commit::Conflict => Err(Error::ConnectionAlreadyExists { connection: new.name.as_str().into() }),
+        }
+    }
+
+    /// One connection by name.
+    ///
+    /// # Errors
+    /// `CONNECTION_NOT_CONFIGURED` for a connector of the catalogue that nobody set up; it says what to register.
+    pub async fn connection(&self, organization: &Organization, name: &ConnectionName) -> Result<Connection> {
+        self.ensure_open()?;
+        self.view(&self.stored_connection(organization, name).await?)
+    }
+
+    /// Connections by name. `page_size` is 1 to 100; 30 unless said.
+    pub async fn connections(
+        &self,
+        organization: &Organization,
+        page_size: Option<u32>,
+        page_token: Option<&str>,
+    ) -> Result<ConnectionPage> {
+        self.ensure_open()?;
+        self.declare_all(organization).await?;
+        let size = page::size(page_size, 30)?;
+        let after = page_token.map(page::read_token).transpose()?;
+        let rows = self.rows.store.connections(organization.as_str(), after.as_deref(), size + 1).await?;
+        let Page { rows, next } = page::cut(rows, size, |row| &row.name);
+        let mut connections = Vec::with_capacity(rows.len());
+        for row in rows {
+            connections.push(self.view(&self.rows.read_connection(organization, row).await?)?);
+        }
+        Ok(ConnectionPage { connections, next_page_token: next })
+    }
+
+    /// Changes what the patch names. Accounts stay as they are until they authorize again.
+    pub async fn update_connection(
+        &self,
+        organization: &Organization,
+        name: &ConnectionName,
+        patch: ConnectionPatch,
+    ) -> Result<Connection> {
+        self.change_connection(organization, name, |engine, connection| engine.apply_patch(connection, &patch)).await
+    }
+
+    /// Deletes the connection with its accounts and their credentials. A declared connection comes back, empty, when
+    /// it is next named.
+    pub async fn delete_connection(&self, organization: &Organization, name: &ConnectionName) -> Result<()> {
+        self.ensure_open()?;
+        loop {
+            let connection = self.stored_connection(organization, name).await?;
+            let change = Change::DeleteConnection {
+                organization: organization.as_str().into(),
+                id: connection.id,
+                version: connection.version,
+            };
+            if self.rows.store.commit(vec![change]).await? == Commit::Applied {
+                self.forget_declared(name);
+                self.announce();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Enables or disables the connection. A disabled one makes no links and sends no requests; its accounts are kept.
+    pub async fn set_connection_enabled(
+        &self,
+        organization: &Organization,
+        name: &ConnectionName,
+        enabled: bool,
+    ) -> Result<Connection> {
+        self.change_connection(organization, name, |_, connection| {
+            connection.enabled = enabled;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reads, changes and writes the connection until nobody came between.
+    async fn change_connection(
+        &self,
+        organization: &Organization,
+        name: &ConnectionName,
+        change: impl Fn(&Self, &mut StoredConnection) -> Result<()>,
+    ) -> Result<Connection> {
+        self.ensure_open()?;
+        loop {
+            let mut connection = self.stored_connection(organization, name).await?;
+            change(self, &mut connection)?;
+            connection.updated_at = self.clock.now();
+            let row = self.rows.write_connection(&connection).await?;
+            if self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await? == Commit::Applied {
+                return self.view(&connection);
+            }
+        }
+    }
+
+    /// The connection, made or brought up to date first when the app declares it.
+    pub(crate) async fn stored_connection(
+        &self,
+        organization: &Organization,
+        name: &ConnectionName,
+    ) -> Result<StoredConnection> {
+        match self.find_connection(organization, name).await? {
+            Some(connection) => Ok(connection),
+            None => Err(self.absent(organization, name)),
+        }
+    }
+
+    async fn find_connection(
+        &self,
+        organization: &Organization,
+        name: &ConnectionName,
+    ) -> Result<Option<StoredConnection>> {
+        self.declare(organization, name).await?;
+        self.rows.connection(organization, ConnectionKey::Name(name.as_str())).await
+    }
+
+    pub(crate) async fn connection_by_id(&self, organization: &Organization, id: &str) -> Result<StoredConnection> {
+        self.rows
+            .connection(organization, ConnectionKey::Id(id))
+            .await?
+            .ok_or_else(|| Error::ConnectionNotFound { connection: id.into(), nearest: None })
+    }
+
+    pub(crate) async fn insert_connection(&self, connection: &StoredConnection) -> Result<Commit> {
+        let row = self.rows.write_connection(connection).await?;
+        self.rows.store.commit(vec![Change::InsertConnection(row)]).await
+    }
+
+    /// A connection that is not in the store yet, checked against its connector.
+    fn new_connection(&self, new: &NewConnection) -> Result<StoredConnection> {
+        let slug = new.connector.as_deref().unwrap_or(new.name.as_str());
+        let connector = self.catalogue_entry(slug)?;
+        let (auth_method, method) = method_of(connector, new.auth_method.as_deref())?;
+        let now = self.clock.now();
+        let connection = StoredConnection {
+            organization: new.organization.clone(),
+            id: self.random.id("conn")?,
+            name: new.name.as_str().into(),
+            connector: connector.slug.clone(),
+            enabled: true,
+            config: ConnectionConfig {
+                auth_method: auth_method.into(),
+                client_id: new.client_id.clone(),
+                scopes: new.scopes.clone(),
+                scope_params: new.scope_params.clone(),
+                fields: new.fields.clone(),
+                endpoints: new.endpoints.clone(),
+                secrets_epoch: 1,
+            },
+            secrets: ConnectionSecrets { client_secret: new.client_secret.clone(), app: new.app.clone() },
+            created_at: now,
+            updated_at: now,
+            version: 0,
+        };
+        self.check_connection(&connection, connector, method)?;
+        Ok(connection)
+    }
+
+    fn apply_patch(&self, connection: &mut StoredConnection, patch: &ConnectionPatch) -> Result<()> {
+        let config = &mut connection.config;
+        config.client_id = patch.client_id.clone().or_else(|| config.client_id.take());
+        config.scopes = patch.scopes.clone().or_else(|| config.scopes.take());
+        if let Some(scope_params) = &patch.scope_params {
+            config.scope_params = scope_params.clone();
+        }
+        if let Some(fields) = &patch.fields {
+            config.fields = fields.clone();
+        }
+        if let Some(endpoints) = &patch.endpoints {
+            config.endpoints = endpoints.clone();
+        }
+        if patch.client_secret.is_some() || patch.app.is_some() {
+            config.secrets_epoch += 1;
+        }
+        let secrets = &mut connection.secrets;
+        secrets.client_secret = patch.client_secret.clone().or_else(|| secrets.client_secret.take());
+        if let Some(app) = &patch.app {
+            secrets.app = app.clone();
+        }
+        let connector = self.catalogue_entry(&connection.connector)?;
+        let (_, method) = method_of(connector, Some(&connection.config.auth_method))?;
+        self.check_connection(connection, connector, method)
+    }
+
+    /// Refuses what the connector does not take, before anything is written.
+    fn check_connection(&self, connection: &StoredConnection, connector: &Connector, method: &Method) -> Result<()> {
+        let config = &connection.config;
+        if let Some(client_id) = &config.client_id
+            && (client_id.trim().is_empty() || client_id.len() > 1024 || client_id.chars().any(char::is_control))
+        {
+            return Err(Error::invalid("clientId", "must be 1 to 1024 characters, none of them a control character"));
+        }
+        for scope in config.scopes.iter().flatten().chain(config.scope_params.values().flatten()) {
+            // RFC 6749 §3.3: a scope token is visible ASCII without `"` and `\`.
+            if scope.is_empty() || !scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
+                return Err(Error::invalid("scopes", "must each be visible ASCII characters without spaces or quotes"));
+            }
+        }
+        for parameter in config.scope_params.keys() {
+            if !method.scope_params.contains_key(parameter) {
+                let known = method.scope_params.keys().map(String::as_str);
+                return Err(Error::unknown_option(format!("scopeParams.{parameter}"), parameter, known));
+            }
+        }
+        connector.fill(&config.fields)?;
+        for name in connection.secrets.app.keys() {
+            if !method.app.contains_key(name) {
+                return Err(Error::unknown_option(format!("app.{name}"), name, method.app.keys().map(String::as_str)));
+            }
+        }
+        let endpoints = [
+            ("endpoints.authorizeUrl", &config.endpoints.authorize_url),
+            ("endpoints.tokenUrl", &config.endpoints.token_url),
+            ("endpoints.refreshUrl", &config.endpoints.refresh_url),
+            ("endpoints.revokeUrl", &config.endpoints.revoke_url),
+            ("endpoints.baseUrl", &config.endpoints.base_url),
+        ];
+        for (name, url) in endpoints {
+            if let Some(url) = url {
+                check_endpoint(name, url)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection as callers see it.
+    pub(crate) fn view(&self, stored: &StoredConnection) -> Result<Connection> {
+        let connector = self.catalogue_entry(&stored.connector)?;
+        let (_, method) = method_of(connector, Some(&stored.config.auth_method))?;
+        Ok(Connection {
+            id: stored.id.clone(),
+            organization: stored.organization.clone(),
+            name: stored.name.clone(),
+            connector: stored.connector.clone(),
+            auth_method: stored.config.auth_method.clone(),
+            enabled: stored.enabled,
+            client_id: stored.config.client_id.clone(),
+            has_client_secret: stored.secrets.client_secret.is_some(),
+            scopes: stored.config.scopes.clone().unwrap_or_else(|| method.scopes.clone()),
+            scope_params: stored.config.scope_params.clone(),
+            fields: stored.config.fields.clone(),
+            endpoints: stored.config.endpoints.clone(),
+            redirect_uri: self.redirect_uri(&stored.organization, &stored.name),
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        })
+    }
+
+    /// To be registered with the provider: one per connection, so that an answer meant for one cannot be taken for
+    /// another's (RFC 9700 §4.4.2). It follows from the connection's name, so it is known before there is a connection.
+    pub(crate) fn redirect_uri(&self, organization: &Organization, name: &str) -> Url {
+        let mut url = self.public_url.clone();
+        url.set_path(&format!("/callback/{}", percent_encoding::utf8_percent_encode(&callback_route(organization, name), percent_encoding::NON_ALPHANUMERIC)).replace("%2D", "-").replace("%5F", "_").replace("%7E", "~"));
+        url
+    }
+}
+
+/// The last part of a connection's callback path.
+pub(crate) fn callback_route(organization: &Organization, name: &str) -> String {
+    if *organization == Organization::default() { name.into() } else { format!("{}~{name}", organization.as_str()) }
+}
+
+/// The auth method of that name; the connector's first when none is named.
+pub(crate) fn method_of<'a>(connector: &'a Connector, name: Option<&str>) -> Result<(&'a str, &'a Method)> {
+    connector.method(name).ok_or_else(|| {
+        let name = name.unwrap_or_default();
+        Error::invalid(
+            "authMethod",
+            format!(
+                "`{name}` is none of connector `{}`; it has {}",
+                connector.slug,
+                connector.auth.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+            ),
+        )
+    })
+}
+
+/// An endpoint of the developer's: https, or http on a loopback host.
+fn check_endpoint(name: &str, url: &Url) -> Result<()> {
+    let secure = url.scheme() == "https" || url.scheme() == "http" && guard::is_loopback_host(url);
+    if !secure || url.host().is_none() || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(Error::invalid(name, "must be an https URL (http only on a loopback host) without user, password or fragment"));
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! The catalogue's connectors as callers see them.
+
+use indexmap::IndexMap;
+
+use crate::{
+    Engine, Result,
+    catalogue::schema::{Connector, Field},
+};
+
+/// A connector as callers see it.
+#[derive(Debug, Clone)]
+pub struct ConnectorSummary {
+    pub slug: String,
+    pub name: String,
+    /// The provider's page that the connector's facts were read from.
+    pub docs: String,
+    pub categories: Vec<String>,
+    /// Asked once per connection.
+    pub fields: Vec<FieldSummary>,
+    /// The first is the default.
+    pub auth_methods: Vec<AuthMethodSummary>,
+}
+
+/// A way to authorize, as callers see it.
+#[derive(Debug, Clone)]
+pub struct AuthMethodSummary {
+    pub name: String,
+    /// `oauth2`, `api_key`, …
+    pub kind: String,
+    pub label: Option<String>,
+    /// Whether this version can execute it.
+    pub supported: bool,
+    /// Asked unless the connection says otherwise.
+    pub scopes: Vec<String>,
+    pub fields: Vec<FieldSummary>,
+}
+
+/// A value that a person or a developer gives.
+#[derive(Debug, Clone)]
+pub struct FieldSummary {
+    pub name: String,
+    pub label: String,
+    pub help: Option<String>,
+    pub example: Option<String>,
+    pub default: Option<String>,
+    pub required: bool,
+    pub secret: bool,
+}
+
+impl Engine {
+    /// The connectors of the catalogue, by slug.
+    pub fn connectors(&self) -> Result<Vec<ConnectorSummary>> {
+        self.catalogue.connectors().map(|connector| Ok(summary(connector?))).collect()
+    }
+
+    /// One connector of the catalogue.
+    ///
+    /// # Errors
+    /// `CONNECTOR_NOT_FOUND`, naming the nearest.
+    pub fn connector(&self, slug: &str) -> Result<ConnectorSummary> {
+        self.catalogue_entry(slug).map(summary)
+    }
+}
+
+fn summary(connector: &Connector) -> ConnectorSummary {
+    ConnectorSummary {
+        slug: connector.slug.clone(),
+        name: connector.name.clone(),
+        docs: connector.docs.clone(),
+        categories: connector.categories.clone(),
+        fields: fields(&connector.fields),
+        auth_methods: connector
+            .auth
+            .iter()
+            .map(|(name, method)| AuthMethodSummary {
+                name: name.clone(),
+                kind: method.kind(name).as_str().into(),
+                label: method.label.clone(),
+                supported: connector.supported(name, method).is_ok(),
+                scopes: method.scopes.clone(),
+                fields: fields(&method.fields),
+            })
+            .collect(),
+    }
+}
+
+fn fields(fields: &IndexMap<String, Field>) -> Vec<FieldSummary> {
+    fields
+        .iter()
+        .map(|(name, field)| FieldSummary {
+            name: name.clone(),
+            label: field.label.clone().unwrap_or_else(|| name.clone()),
+            help: field.help.clone(),
+            example: field.example.clone(),
+            default: field.default.clone(),
+            required: !field.optional && field.default.is_none(),
+            secret: field.secret,
+        })
+        .collect()
+}

@@ -1,0 +1,115 @@
+//! The credential's way into a request: headers, query parameters or body fields, as the connector's `send` says.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method as HttpVerb, Request, header};
+use indexmap::IndexMap;
+use url::Url;
+
+use crate::{
+    Error, Result,
+    catalogue::{
+        schema::{Connector, HttpMethod, Method},
+        template::{Template, TemplateError, Values},
+    },
+    egress::target::Target,
+    secret::{ExposeSecret, Secret},
+};
+
+/// What a connection adds to every call.
+#[derive(Debug)]
+pub(crate) struct Injection {
+    /// Sent unless the caller says otherwise, such as `Notion-Version`.
+    defaults: IndexMap<String, Secret>,
+    headers: IndexMap<String, Secret>,
+    query: IndexMap<String, Secret>,
+    body: IndexMap<String, Secret>,
+}
+
+impl Injection {
+    pub(crate) fn new(connector: &Connector, method: &Method, values: &Values) -> Result<Self, TemplateError> {
+        let fill = |templates: &IndexMap<String, Template>| {
+            let filled = templates.iter().map(|(name, template)| Ok((name.clone(), template.render(values)?)));
+            filled.collect::<Result<IndexMap<String, Secret>, TemplateError>>()
+        };
+        let defaults = fill(&connector.headers)?;
+        let Some(send) = &method.send else {
+            // RFC 6750 §2.1.
+            let bearer = Template::parse("Bearer {access_token}").and_then(|template| Ok(template.render(values)?));
+            let headers = IndexMap::from([(header::AUTHORIZATION.as_str().to_owned(), bearer?)]);
+            return Ok(Self { defaults, headers, query: IndexMap::new(), body: IndexMap::new() });
+        };
+        Ok(Self { defaults, headers: fill(&send.headers)?, query: fill(&send.query)?, body: fill(&send.body)? })
+    }
+
+    /// Headers that callers must not set.
+    pub(crate) fn header_names(&self) -> Vec<&str> {
+        self.headers.keys().map(String::as_str).collect()
+    }
+
+    /// Query parameters that callers must not set.
+    pub(crate) fn query_names(&self) -> Vec<&str> {
+        self.query.keys().map(String::as_str).collect()
+    }
+
+    /// Fields of a JSON or form body that the connection sets.
+    pub(crate) fn body_fields(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.body.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Adds the query parameters.
+    pub(crate) fn address(&self, target: &mut Target) {
+        for (name, value) in &self.query {
+            target.append(name, value.expose_secret());
+        }
+    }
+
+    /// Adds the headers; what stands in the request already yields to the credential, and to nothing else.
+    pub(crate) fn sign(&self, request: &mut Request<Bytes>) -> Result<()> {
+        let headers = request.headers_mut();
+        for (name, value) in &self.defaults {
+            let (name, value) = header_of(name, value)?;
+            headers.entry(name).or_insert(value);
+        }
+        for (name, value) in &self.headers {
+            let (name, value) = header_of(name, value)?;
+            headers.insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// The request that asks whose credential this is.
+    pub(crate) fn probe(
+        &self,
+        base: &Url,
+        method: HttpMethod,
+        path: &str,
+        json: Option<Bytes>,
+    ) -> Result<Request<Bytes>> {
+        let path = path.strip_prefix(base.origin().ascii_serialization().as_str()).unwrap_or(path);
+        let mut target = Target::new(base, path, &[], &self.query_names())?;
+        self.address(&mut target);
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = target.uri()?;
+        *request.method_mut() = match method {
+            HttpMethod::Get => HttpVerb::GET,
+            HttpMethod::Post => HttpVerb::POST,
+            HttpMethod::Put => HttpVerb::PUT,
+            HttpMethod::Delete => HttpVerb::DELETE,
+        };
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(json) = json {
+            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = json;
+        }
+        self.sign(&mut request)?;
+        Ok(request)
+    }
+}
+
+fn header_of(name: &str, value: &Secret) -> Result<(HeaderName, HeaderValue)> {
+    let refused = || Error::ConnectorInvalid { problem: format!("its header `{name}` cannot be sent with this value") };
+    let name = HeaderName::try_from(name).map_err(|_| refused())?;
+    let mut value = HeaderValue::try_from(value.expose_secret()).map_err(|_| refused())?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}

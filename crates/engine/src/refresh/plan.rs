@@ -1,0 +1,80 @@
+//! When to refresh: early enough, spread out, and never in a rush after a failure.
+
+use std::time::Duration;
+
+use crate::{Result, random::Random, time::Timestamp};
+
+const SHORTEST_MARGIN: Duration = Duration::from_secs(60);
+const LONGEST_MARGIN: Duration = Duration::from_secs(15 * 60);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+
+/// When to refresh a token that ends at `expires_at`: a fifth of its life before, within one and fifteen minutes, and
+/// up to a tenth of its life earlier at random, so that accounts authorized together are not refreshed together.
+/// Nothing for a token of unknown life: the provider's 401 says when.
+pub(crate) fn refresh_at(
+    now: Timestamp,
+    expires_at: Option<Timestamp>,
+    random: &dyn Random,
+) -> Result<Option<Timestamp>> {
+    let Some(expires_at) = expires_at else { return Ok(None) };
+    let life = now.until(expires_at);
+    let margin = (life / 5).clamp(SHORTEST_MARGIN, LONGEST_MARGIN);
+    let spread = margin.min(life / 10).mul_f64(fraction(random)?);
+    Ok(Some(expires_at.minus(margin + spread).max(now)))
+}
+
+/// How long to wait after the `failures`-th failure in a row: a random part of one second doubled each time, a quarter
+/// of an hour at most.
+pub(crate) fn backoff(failures: u32, random: &dyn Random) -> Result<Duration> {
+    let longest = Duration::from_secs(1).saturating_mul(1 << failures.min(20)).min(LONGEST_BACKOFF);
+    Ok(longest.mul_f64(fraction(random)?))
+}
+
+/// A random number from 0 to 1.
+fn fraction(random: &dyn Random) -> Result<f64> {
+    Ok(f64::from(u32::from_be_bytes(random.bytes()?)) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Fixed(u8);
+
+    impl Random for Fixed {
+        fn fill(&self, buffer: &mut [u8]) -> Result<()> {
+            buffer.fill(self.0);
+            Ok(())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_refresh_is_planned_between_now_and_the_end(now in 0i64..4_000_000_000_000, life in 0i64..400_000_000, byte: u8) {
+            let (now, end) = (Timestamp::from_millis(now), Timestamp::from_millis(now + life));
+            let at = refresh_at(now, Some(end), &Fixed(byte)).unwrap().unwrap();
+            prop_assert!(now <= at && at <= end);
+            prop_assert!(life < 400_000 || at.until(end) >= SHORTEST_MARGIN);
+        }
+
+        #[test]
+        fn a_backoff_never_exceeds_a_quarter_of_an_hour(failures: u32, byte: u8) {
+            prop_assert!(backoff(failures, &Fixed(byte)).unwrap() <= LONGEST_BACKOFF);
+        }
+    }
+
+    #[test]
+    fn tokens_issued_together_are_refreshed_apart() {
+        let (now, end) = (Timestamp::from_millis(0), Timestamp::from_millis(3_600_000));
+        let first = refresh_at(now, Some(end), &Fixed(0)).unwrap().unwrap();
+        let last = refresh_at(now, Some(end), &Fixed(255)).unwrap().unwrap();
+        assert_eq!((last.until(first), first.until(end)), (Duration::from_secs(360), Duration::from_secs(720)));
+    }
+
+    #[test]
+    fn a_token_of_unknown_life_is_refreshed_on_a_401_alone() {
+        assert_eq!(refresh_at(Timestamp::from_millis(0), None, &Fixed(0)).unwrap(), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! Connected account rows: who, in what state, and the sealed credential.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{Rows, damaged, from_json, sealed, to_json};
+use crate::{
+    Result,
+    accounts::Status,
+    names::Organization,
+    secret::Secret,
+    store::{AccountKey, AccountRow},
+    time::Timestamp,
+    vault::{Column, Place},
+};
+
+const TABLE: &str = "accounts";
+
+/// Everything of an account that is no secret and no column.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct AccountFacts {
+    /// Counts the credentials stored; bound into the seal of the present one.
+    #[serde(default)]
+    pub(crate) token_epoch: u64,
+    /// Counts the token requests begun. Ahead of `token_epoch` while one is under way, or when its outcome is unknown.
+    #[serde(default)]
+    pub(crate) request_epoch: u64,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) scopes_asked: Vec<String>,
+    #[serde(default)]
+    pub(crate) scopes_granted: Vec<String>,
+    #[serde(default)]
+    pub(crate) provider_account_id: Option<String>,
+    #[serde(default)]
+    pub(crate) provider_account_label: Option<String>,
+    #[serde(default)]
+    pub(crate) kept: IndexMap<String, String>,
+    /// Until then a consent waits for the app's verification.
+    #[serde(default)]
+    pub(crate) verifying_until: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) last_refresh_error: Option<String>,
+    /// Refreshes that failed in a row.
+    #[serde(default)]
+    pub(crate) failed_refreshes: u32,
+    /// No token request before this moment.
+    #[serde(default)]
+    pub(crate) next_refresh_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) refreshed_at: Option<Timestamp>,
+}
+
+/// What is sealed for an account that authorized by OAuth.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    #[serde(serialize_with = "sealed::secret")]
+    pub(crate) access_token: Secret,
+    #[serde(serialize_with = "sealed::optional")]
+    pub(crate) refresh_token: Option<Secret>,
+    /// Secret values that the connector keeps.
+    #[serde(serialize_with = "sealed::map", default)]
+    pub(crate) kept: IndexMap<String, Secret>,
+}
+
+/// A connected account, verified; its credential still sealed.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredAccount {
+    pub(crate) organization: Organization,
+    pub(crate) id: String,
+    pub(crate) connection_id: String,
+    pub(crate) identifier: String,
+    pub(crate) status: Status,
+    pub(crate) facts: AccountFacts,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) refresh_at: Option<Timestamp>,
+    /// The sealed credential as stored.
+    pub(crate) cell: Option<Vec<u8>>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    /// As read; zero before the first write.
+    pub(crate) version: i64,
+}
+
+impl StoredAccount {
+    /// The status as of `now`: a consent that waits for verification shows, unless the account works already.
+    pub(crate) fn status_at(&self, now: Timestamp) -> Status {
+        match self.facts.verifying_until {
+            Some(until) if now < until && self.status != Status::Active => Status::PendingVerification,
+            _ => self.status,
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            table: TABLE,
+            organization: self.organization.as_str(),
+            row: &self.id,
+            field: "credential",
+            epoch: self.facts.token_epoch,
+        }
+    }
+}
+
+impl Rows {
+    pub(crate) async fn account(
+        &self,
+        organization: &Organization,
+        key: AccountKey<'_>,
+    ) -> Result<Option<StoredAccount>> {
+        self.store
+            .account(organization.as_str(), key)
+            .await?
+            .map(|row| self.read_account(organization, row))
+            .transpose()
+    }
+
+    pub(crate) fn read_account(&self, organization: &Organization, row: AccountRow) -> Result<StoredAccount> {
+        self.vault().check_row_mac(TABLE, &row.id, &columns(&row), &row.mac)?;
+        Ok(StoredAccount {
+            organization: organization.clone(),
+            status: Status::parse(&row.status).ok_or_else(|| damaged(TABLE))?,
+            facts: from_json(TABLE, &row.facts)?,
+            id: row.id,
+            connection_id: row.connection_id,
+            identifier: row.identifier,
+            expires_at: row.expires_at,
+            refresh_at: row.refresh_at,
+            cell: row.credential,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            version: row.version,
+        })
+    }
+
+    /// The account's credential, opened.
+    pub(crate) async fn credential(&self, account: &StoredAccount) -> Result<Option<Credential>> {
+        match &account.cell {
+            Some(cell) => self.open(&account.organization, &account.place(), cell).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Seals a new credential into the account. Its epoch grows, so that the old cell does not open in its place.
+    pub(crate) async fn seal_credential(&self, account: &mut StoredAccount, credential: &Credential) -> Result<()> {
+        account.facts.token_epoch = account.facts.request_epoch.max(account.facts.token_epoch + 1);
+        account.facts.request_epoch = account.facts.token_epoch;
+        account.cell = Some(self.seal(&account.organization, &account.place(), credential).await?);
+        Ok(())
+    }
+
+    /// The row that follows this one, for an insert or a replacement.
+    pub(crate) fn write_account(&self, account: &StoredAccount) -> Result<AccountRow> {
+        let mut row = AccountRow {
+            organization: account.organization.as_str().into(),
+            id: account.id.clone(),
+            connection_id: account.connection_id.clone(),
+            identifier: account.identifier.clone(),
+            status: account.status.as_str().into(),
+            facts: to_json(&account.facts)?,
+            expires_at: account.expires_at,
+            refresh_at: account.refresh_at,
+            credential: account.cell.clone(),
+            created_at: account.created_at,
+            updated_at: account.updated_at,
+            version: account.version + 1,
+            mac: Vec::new(),
+        };
+        row.mac = self.vault().row_mac(TABLE, &row.id, &columns(&row)).to_vec();
+        Ok(row)
+    }
+}
+
+fn columns(row: &AccountRow) -> [Column<'_>; 11] {
+    [
+        Column::Text(&row.organization),
+        Column::Text(&row.connection_id),
+        Column::Text(&row.identifier),
+        Column::Text(&row.status),
+        Column::Text(&row.facts),
+        Column::from(row.expires_at.map(Timestamp::as_millis)),
+        Column::from(row.refresh_at.map(Timestamp::as_millis)),
+        Column::from(row.credential.as_deref()),
+        Column::Integer(row.created_at.as_millis()),
+        Column::Integer(row.updated_at.as_millis()),
+        Column::Integer(row.version),
+    ]
+}

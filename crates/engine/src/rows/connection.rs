@@ -1,0 +1,136 @@
+//! Connection rows: the app's set-up of a connector, its secrets sealed.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{Rows, from_json, sealed, to_json};
+use crate::{
+    Result,
+    connections::Endpoints,
+    names::Organization,
+    secret::Secret,
+    store::{ConnectionKey, ConnectionRow},
+    time::Timestamp,
+    vault::{Column, Place},
+};
+
+const TABLE: &str = "connections";
+
+/// Everything of a connection that is no secret and no column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConnectionConfig {
+    pub(crate) auth_method: String,
+    pub(crate) client_id: Option<String>,
+    /// Asked instead of the connector's.
+    pub(crate) scopes: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) scope_params: IndexMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(crate) fields: IndexMap<String, String>,
+    #[serde(default)]
+    pub(crate) endpoints: Endpoints,
+    /// Counts the writes of the secrets; bound into their seal.
+    pub(crate) secrets_epoch: u64,
+}
+
+/// The app's secrets.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct ConnectionSecrets {
+    #[serde(serialize_with = "sealed::optional")]
+    pub(crate) client_secret: Option<Secret>,
+    #[serde(serialize_with = "sealed::map", default)]
+    pub(crate) app: IndexMap<String, Secret>,
+}
+
+/// A connection, verified.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredConnection {
+    pub(crate) organization: Organization,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) connector: String,
+    pub(crate) enabled: bool,
+    pub(crate) config: ConnectionConfig,
+    pub(crate) secrets: ConnectionSecrets,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    /// As read; zero before the first write.
+    pub(crate) version: i64,
+}
+
+impl Rows {
+    pub(crate) async fn connection(
+        &self,
+        organization: &Organization,
+        key: ConnectionKey<'_>,
+    ) -> Result<Option<StoredConnection>> {
+        match self.store.connection(organization.as_str(), key).await? {
+            Some(row) => self.read_connection(organization, row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) async fn read_connection(
+        &self,
+        organization: &Organization,
+        row: ConnectionRow,
+    ) -> Result<StoredConnection> {
+        self.vault().check_row_mac(TABLE, &row.id, &columns(&row), &row.mac)?;
+        let config: ConnectionConfig = from_json(TABLE, &row.config)?;
+        let secrets = match &row.secrets {
+            Some(cell) => self.open(organization, &place(&row, config.secrets_epoch), cell).await?,
+            None => ConnectionSecrets::default(),
+        };
+        Ok(StoredConnection {
+            organization: organization.clone(),
+            id: row.id,
+            name: row.name,
+            connector: row.connector,
+            enabled: row.enabled,
+            config,
+            secrets,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            version: row.version,
+        })
+    }
+
+    /// The row that follows this one, for an insert or a replacement.
+    pub(crate) async fn write_connection(&self, connection: &StoredConnection) -> Result<ConnectionRow> {
+        let mut row = ConnectionRow {
+            organization: connection.organization.as_str().into(),
+            id: connection.id.clone(),
+            name: connection.name.clone(),
+            connector: connection.connector.clone(),
+            enabled: connection.enabled,
+            config: to_json(&connection.config)?,
+            secrets: None,
+            created_at: connection.created_at,
+            updated_at: connection.updated_at,
+            version: connection.version + 1,
+            mac: Vec::new(),
+        };
+        let place = place(&row, connection.config.secrets_epoch);
+        row.secrets = Some(self.seal(&connection.organization, &place, &connection.secrets).await?);
+        row.mac = self.vault().row_mac(TABLE, &row.id, &columns(&row)).to_vec();
+        Ok(row)
+    }
+}
+
+fn place(row: &ConnectionRow, epoch: u64) -> Place<'_> {
+    Place { table: TABLE, organization: &row.organization, row: &row.id, field: "secrets", epoch }
+}
+
+fn columns(row: &ConnectionRow) -> [Column<'_>; 9] {
+    [
+        Column::Text(&row.organization),
+        Column::Text(&row.name),
+        Column::Text(&row.connector),
+        Column::Integer(row.enabled.into()),
+        Column::Text(&row.config),
+        Column::from(row.secrets.as_deref()),
+        Column::Integer(row.created_at.as_millis()),
+        Column::Integer(row.updated_at.as_millis()),
+        Column::Integer(row.version),
+    ]
+}

@@ -1,0 +1,136 @@
+//! Where the vault and the store meet: rows as they mean something.
+//!
+//! The store holds sealed cells and knows no key; the vault knows keys and no rows. [`Rows`] reads a row, checks its
+//! MAC before anything is decided on it, and opens its cells; on the way back it seals and signs. A row that was edited,
+//! swapped or rolled back outside onbehalf is refused here.
+
+mod account;
+mod connection;
+mod flow;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+pub(crate) use account::{AccountFacts, Credential, StoredAccount};
+pub(crate) use connection::{ConnectionConfig, ConnectionSecrets, StoredConnection};
+pub(crate) use flow::{FlowFacts, FlowStatus, Held, StoredFlow};
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use crate::{
+    Error, Result,
+    names::Organization,
+    random::Random,
+    store::{Change, DataKeyRow, Store},
+    time::Clock,
+    vault::{DataKey, Place, Vault},
+};
+
+/// Reads and writes rows, opened and verified.
+pub(crate) struct Rows {
+    pub(crate) store: Arc<dyn Store>,
+    vault: Vault,
+    random: Arc<dyn Random>,
+    clock: Arc<dyn Clock>,
+    /// Each organization's data keys, the newest first. They are unwrapped once.
+    data_keys: Mutex<HashMap<Organization, Arc<[DataKey]>>>,
+}
+
+impl Rows {
+    pub(crate) fn new(store: Arc<dyn Store>, vault: Vault, random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, vault, random, clock, data_keys: Mutex::default() }
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The organization's data keys; the first one is made when there is none.
+    async fn data_keys(&self, organization: &Organization) -> Result<Arc<[DataKey]>> {
+        if let Some(keys) = self.cached_keys(organization) {
+            return Ok(keys);
+        }
+        let mut rows = self.store.data_keys(organization.as_str()).await?;
+        if rows.is_empty() {
+            let (key, wrapped) = self.vault.new_data_key(organization.as_str(), &*self.random)?;
+            let row = DataKeyRow {
+                organization: organization.as_str().into(),
+                id: *key.id(),
+                wrapped,
+                created_at: self.clock.now(),
+            };
+            // Two writers may each make one; both stay, and cells name the key that sealed them.
+            let _ = self.store.commit(vec![Change::InsertDataKey(row)]).await?;
+            rows = self.store.data_keys(organization.as_str()).await?;
+        }
+        let keys: Arc<[DataKey]> = rows
+            .iter()
+            .map(|row| self.vault.unwrap_data_key(organization.as_str(), &row.id, &row.wrapped))
+            .collect::<Result<_>>()?;
+        self.keys_lock().insert(organization.clone(), keys.clone());
+        Ok(keys)
+    }
+
+    fn cached_keys(&self, organization: &Organization) -> Option<Arc<[DataKey]>> {
+        self.keys_lock().get(organization).cloned()
+    }
+
+    fn keys_lock(&self) -> std::sync::MutexGuard<'_, HashMap<Organization, Arc<[DataKey]>>> {
+        self.data_keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn seal<T: Serialize>(&self, organization: &Organization, place: &Place<'_>, secret: &T) -> Result<Vec<u8>> {
+        let keys = self.data_keys(organization).await?;
+        let plain = Zeroizing::new(to_json(secret)?);
+        self.vault.seal(&keys[0], place, plain.as_bytes(), &*self.random)
+    }
+
+    async fn open<T: DeserializeOwned>(&self, organization: &Organization, place: &Place<'_>, cell: &[u8]) -> Result<T> {
+        let keys = self.data_keys(organization).await?;
+        let plain = self.vault.open(&keys, place, cell)?;
+        serde_json::from_slice(&plain).map_err(|_| damaged(place.table))
+    }
+}
+
+/// A value of ours as JSON text.
+fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|_| Error::Internal { reason: "a row cannot be written as JSON".into() })
+}
+
+/// Facts of ours, read back. Their MAC was right, so a failure means another version wrote them.
+fn from_json<T: DeserializeOwned>(table: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|_| damaged(table))
+}
+
+fn damaged(table: &str) -> Error {
+    Error::IntegrityFailed { what: format!("a row of `{table}`") }
+}
+
+/// Secrets on their way into a sealed cell; nowhere else may they be serialized.
+mod sealed {
+    use indexmap::IndexMap;
+    use serde::{Serializer, ser::SerializeMap};
+
+    use crate::secret::{ExposeSecret, Secret};
+
+    pub(super) fn secret<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.expose_secret())
+    }
+
+    pub(super) fn optional<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        match secret {
+            Some(secret) => serializer.serialize_some(secret.expose_secret()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn map<S: Serializer>(secrets: &IndexMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(secrets.len()))?;
+        for (name, secret) in secrets {
+            map.serialize_entry(name, secret.expose_secret())?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,12 @@
+//! The engine's calls, end to end, on an in-memory store against a strict simulated provider: no network, no sleeps,
+//! and a clock that only moves when a test says so.
+
+mod accounts;
+mod attacks;
+mod connections;
+mod flows;
+mod provider;
+mod proxy;
+mod refresh;
+mod rows;
+mod world;

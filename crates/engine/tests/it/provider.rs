@@ -1,0 +1,186 @@
+//! A strict provider behind the `Egress` trait: PKCE checked, codes good once, refresh tokens rotated with reuse
+//! detection, access tokens known by name. It counts what it is asked and can be told to misbehave.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
+use http::{Request, Response, StatusCode, header};
+use onbehalf_engine::egress::{Egress, Failure, Limits};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+/// What the provider remembers.
+#[derive(Default)]
+pub(crate) struct State {
+    codes: HashMap<String, Grant>,
+    access_tokens: HashMap<String, String>,
+    refresh_tokens: HashMap<String, String>,
+    retired: HashMap<String, String>,
+    issued: u32,
+    /// Answers to give instead of the right ones, at the token endpoint.
+    pub(crate) scripted: VecDeque<Result<(u16, Vec<u8>), Failure>>,
+    /// Merged into the next token answers.
+    pub(crate) extra: serde_json::Map<String, Value>,
+    /// Bodies that came to the token endpoint.
+    pub(crate) token_requests: Vec<HashMap<String, String>>,
+    /// Requests that came to the API: method, path with query, headers, body.
+    pub(crate) api_requests: Vec<Request<Bytes>>,
+    /// Families whose every token was revoked for reuse.
+    pub(crate) revoked_families: u32,
+    /// While set, token requests wait here.
+    pub(crate) gate: Option<std::sync::Arc<Notify>>,
+    /// Seconds; nothing leaves `expires_in` out.
+    pub(crate) expires_in: Option<u64>,
+    /// Whether `/me` answers.
+    pub(crate) probe_down: bool,
+}
+
+struct Grant {
+    user: String,
+    challenge: Option<String>,
+    redirect_uri: String,
+}
+
+#[derive(Default)]
+pub(crate) struct Provider(Mutex<State>);
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Provider")
+    }
+}
+
+impl Provider {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// The person consents at the authorization URL: the callback's parameters.
+    pub(crate) fn consent(&self, authorize_url: &url::Url, user: &str) -> Vec<(String, String)> {
+        let asked: HashMap<_, _> = authorize_url.query_pairs().into_owned().collect();
+        let mut state = self.state();
+        state.issued += 1;
+        let code = format!("code-{}", state.issued);
+        let grant = Grant {
+            user: user.into(),
+            challenge: asked.get("code_challenge").cloned(),
+            redirect_uri: asked["redirect_uri"].clone(),
+        };
+        state.codes.insert(code.clone(), grant);
+        vec![("code".into(), code), ("state".into(), asked["state"].clone())]
+    }
+
+    /// Ends every access token, as a provider does that was told to.
+    pub(crate) fn revoke_access_tokens(&self) {
+        self.state().access_tokens.clear();
+    }
+
+    /// Ends everything: the person took the consent back.
+    pub(crate) fn revoke_everything(&self) {
+        let mut state = self.state();
+        state.access_tokens.clear();
+        state.refresh_tokens.clear();
+    }
+
+    fn token(&self, form: HashMap<String, String>) -> Result<(u16, Vec<u8>), Failure> {
+        let mut state = self.state();
+        state.token_requests.push(form.clone());
+        if let Some(scripted) = state.scripted.pop_front() {
+            return scripted;
+        }
+        let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+        if field("client_id") != "client" || field("client_secret") != "client-secret" {
+            return refused(401, "invalid_client");
+        }
+        let user = match field("grant_type") {
+            "authorization_code" => match state.codes.remove(field("code")) {
+                Some(grant) if grant.fits(field("redirect_uri"), field("code_verifier")) => grant.user,
+                _ => return refused(400, "invalid_grant"),
+            },
+            "refresh_token" => {
+                let sent = field("refresh_token");
+                if let Some(user) = state.retired.get(sent).cloned() {
+                    // Reuse of a superseded token: the whole family dies.
+                    state.revoked_families += 1;
+                    state.refresh_tokens.retain(|_, owner| *owner != user);
+                    state.access_tokens.retain(|_, owner| *owner != user);
+                    return refused(400, "invalid_grant");
+                }
+                match state.refresh_tokens.remove(sent) {
+                    Some(user) => {
+                        state.retired.insert(sent.into(), user.clone());
+                        user
+                    }
+                    None => return refused(400, "invalid_grant"),
+                }
+            }
+            _ => return refused(400, "unsupported_grant_type"),
+        };
+        state.issued += 1;
+        let (access, refresh) = (format!("access-{}", state.issued), format!("refresh-{}", state.issued));
+        state.access_tokens.insert(access.clone(), user.clone());
+        state.refresh_tokens.insert(refresh.clone(), user);
+        let mut answer = json!({ "access_token": access, "refresh_token": refresh, "token_type": "Bearer" });
+        if let Some(seconds) = state.expires_in {
+            answer["expires_in"] = seconds.into();
+        }
+        for (name, value) in &state.extra {
+            answer[name] = value.clone();
+        }
+        Ok((200, answer.to_string().into_bytes()))
+    }
+
+    fn api(&self, request: Request<Bytes>) -> (u16, Vec<u8>) {
+        let mut state = self.state();
+        let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let user = bearer.and_then(|value| state.access_tokens.get(value.strip_prefix("Bearer ")?)).cloned();
+        let path = request.uri().path().to_owned();
+        let body = request.body().to_vec();
+        state.api_requests.push(request);
+        match (user, path.as_str()) {
+            (None, _) => (401, br#"{"error":"invalid_token"}"#.to_vec()),
+            (Some(_), "/me") if state.probe_down => (503, Vec::new()),
+            (Some(user), "/me") => (200, json!({ "id": user, "email": format!("{user}@example.com") }).to_string().into()),
+            (Some(_), "/teapot") => (418, b"short and stout".to_vec()),
+            (Some(_), _) => (200, body),
+        }
+    }
+}
+
+impl Grant {
+    fn fits(&self, redirect_uri: &str, verifier: &str) -> bool {
+        let challenge = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
+        self.redirect_uri == redirect_uri
+            && self.challenge.as_deref() == Some(BASE64URL_NOPAD.encode(challenge.as_ref()).as_str())
+    }
+}
+
+fn refused(status: u16, error: &str) -> Result<(u16, Vec<u8>), Failure> {
+    Ok((status, json!({ "error": error }).to_string().into_bytes()))
+}
+
+#[async_trait]
+impl Egress for Provider {
+    async fn send(&self, request: Request<Bytes>, _: Limits) -> Result<Response<Bytes>, Failure> {
+        assert_eq!(request.uri().host(), Some("provider.example"), "a request left the provider's host");
+        assert_eq!(request.uri().scheme_str(), Some("https"), "a request left without TLS");
+        let (status, body) = if request.uri().path() == "/token" {
+            let gate = self.state().gate.clone();
+            if let Some(gate) = gate {
+                gate.notified().await;
+            }
+            self.token(url::form_urlencoded::parse(request.body()).into_owned().collect())?
+        } else {
+            self.api(request)
+        };
+        let mut response = Response::new(body.into());
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        response.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        Ok(response)
+    }
+}

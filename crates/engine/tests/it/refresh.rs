@@ -1,0 +1,219 @@
+//! Refresh on demand: one request for everyone who waits, and nothing that loses a token or kills an account without
+//! proof.
+
+use std::{sync::Arc, time::Duration};
+
+use onbehalf_engine::{
+    accounts::Status,
+    egress::Failure,
+    secret::ExposeSecret,
+};
+
+use crate::world::{World, account, code, world};
+
+async fn authorized() -> World {
+    let world = world().await;
+    world.authorize("user_1", "ada").await;
+    world
+}
+
+async fn access_token(world: &World) -> onbehalf_engine::Result<String> {
+    let token = world.engine.token(&account("example", "user_1"), Duration::ZERO).await?;
+    Ok(token.access_token.expose_secret().to_owned())
+}
+
+#[tokio::test]
+async fn a_valid_token_is_handed_out_without_asking_the_provider() {
+    let world = authorized().await;
+    assert_eq!(access_token(&world).await.unwrap(), "access-2");
+    assert_eq!(world.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_token_about_to_end_is_refreshed_first() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(3600 - 29));
+    assert_eq!(access_token(&world).await.unwrap(), "access-3");
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
+#[tokio::test]
+async fn a_caller_who_needs_a_long_token_gets_a_new_one() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(1800));
+    let token = world.engine.token(&account("example", "user_1"), Duration::from_secs(3000)).await.unwrap();
+    assert_eq!(token.access_token.expose_secret(), "access-3");
+}
+
+/// F34: everyone at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_callers_of_one_ended_token_cause_one_request() {
+    let world = Arc::new(authorized().await);
+    world.pass(Duration::from_secs(4000));
+    let calls = (0..1000).map(|_| {
+        let world = world.clone();
+        tokio::spawn(async move { access_token(&world).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap().unwrap(), "access-3");
+    }
+    assert_eq!(world.token_requests(), 2);
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
+/// F35: the caller gives up; the refresh does not.
+#[tokio::test]
+async fn a_refresh_goes_on_when_its_caller_gives_up() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    let gate = Arc::new(tokio::sync::Notify::new());
+    world.provider.state().gate = Some(gate.clone());
+    tokio::select! {
+        biased;
+        _ = access_token(&world) => panic!("the provider has not answered yet"),
+        () = async { for _ in 0..50 { tokio::task::yield_now().await } } => {}
+    }
+    world.provider.state().gate = None;
+    gate.notify_one();
+    assert_eq!(access_token(&world).await.unwrap(), "access-3");
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
+/// Closing waits for what is under way.
+#[tokio::test]
+async fn closing_lets_a_refresh_finish() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    let gate = Arc::new(tokio::sync::Notify::new());
+    world.provider.state().gate = Some(gate.clone());
+    let waiting = tokio::spawn({
+        let engine = world.engine.clone();
+        async move { engine.token(&account("example", "user_1"), Duration::ZERO).await }
+    });
+    while world.provider.state().gate.is_some() && world.token_requests() == 1 {
+        tokio::task::yield_now().await;
+        if tokio::time::timeout(Duration::ZERO, world.engine.close()).await.is_err() {
+            gate.notify_one();
+            break;
+        }
+    }
+    world.engine.close().await.unwrap();
+    let _ = waiting.await.unwrap();
+    assert_eq!(world.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_replaces_the_old_one() {
+    let world = authorized().await;
+    for round in 3..8 {
+        world.pass(Duration::from_secs(4000));
+        assert_eq!(access_token(&world).await.unwrap(), format!("access-{round}"));
+    }
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
+/// Invariant 3, F32: only the provider's own word ends an account.
+#[tokio::test]
+async fn a_revoked_grant_ends_the_account_and_says_why() {
+    let world = authorized().await;
+    world.provider.revoke_everything();
+    world.pass(Duration::from_secs(4000));
+    assert_eq!(code(access_token(&world).await), "REAUTHORIZATION_REQUIRED");
+    let found = world.account("user_1").await;
+    assert_eq!((found.status, found.reason.as_deref()), (Status::Expired, Some("revoked")));
+    let before = world.token_requests();
+    assert_eq!(code(access_token(&world).await), "REAUTHORIZATION_REQUIRED");
+    assert_eq!(world.token_requests(), before, "a dead grant is not tried again");
+    world.authorize("user_1", "ada").await;
+    assert_eq!(world.account("user_1").await.status, Status::Active);
+}
+
+/// Invariant 3, F25–F28, F30, F31: everything else leaves it active.
+#[tokio::test]
+async fn no_other_failure_ends_an_account() {
+    for (scripted, wanted) in [
+        (Ok((500, Vec::new())), "PROVIDER_UNAVAILABLE"),
+        (Ok((503, Vec::new())), "PROVIDER_UNAVAILABLE"),
+        (Ok((429, Vec::new())), "PROVIDER_UNAVAILABLE"),
+        (Ok((400, Vec::new())), "PROVIDER_UNAVAILABLE"),
+        (Ok((302, Vec::new())), "PROVIDER_UNAVAILABLE"),
+        (Ok((200, b"<html>log in</html>".to_vec())), "PROVIDER_UNAVAILABLE"),
+        (Ok((401, br#"{"error":"invalid_client"}"#.to_vec())), "CONNECTION_MISCONFIGURED"),
+        (Err(Failure::NotSent { reason: "connect" }), "PROVIDER_UNREACHABLE"),
+        (Err(Failure::Unknown { reason: "reset", partial: None }), "PROVIDER_UNAVAILABLE"),
+    ] {
+        let world = authorized().await;
+        world.pass(Duration::from_secs(4000));
+        world.provider.state().scripted.push_back(scripted.clone());
+        assert_eq!(code(access_token(&world).await), wanted, "{scripted:?}");
+        let found = world.account("user_1").await;
+        assert_eq!(found.status, Status::Active);
+        assert!(found.last_refresh_error.is_some());
+        world.pass(Duration::from_secs(3600));
+        assert_eq!(access_token(&world).await.unwrap(), "access-3", "it heals by itself: {scripted:?}");
+        assert_eq!(world.account("user_1").await.last_refresh_error, None);
+    }
+}
+
+/// P7: while a token is valid, a provider that is down is nobody's trouble.
+#[tokio::test]
+async fn a_valid_token_serves_while_the_provider_is_down() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(3600 - 10));
+    world.provider.state().scripted.push_back(Ok((503, Vec::new())));
+    assert_eq!(access_token(&world).await.unwrap(), "access-2");
+}
+
+/// F24: the provider says when.
+#[tokio::test]
+async fn a_provider_that_asked_to_wait_is_not_asked_again_at_once() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    world.provider.state().scripted.push_back(Ok((503, Vec::new())));
+    let _ = access_token(&world).await;
+    let before = world.token_requests();
+    for _ in 0..10 {
+        let _ = access_token(&world).await;
+    }
+    assert!(world.token_requests() - before <= 1, "a failure is followed by a pause");
+}
+
+#[tokio::test]
+async fn a_token_of_unknown_life_is_not_refreshed_by_the_clock() {
+    let world = world().await;
+    world.provider.state().expires_in = None;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(365 * 24 * 3600));
+    assert_eq!(access_token(&world).await.unwrap(), "access-2");
+    assert_eq!(world.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_ended_without_a_refresh_token_needs_the_person_again() {
+    let world = world().await;
+    world.provider.state().extra.insert("refresh_token".into(), serde_json::Value::Null);
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    assert_eq!(code(access_token(&world).await), "REAUTHORIZATION_REQUIRED");
+    assert_eq!(world.account("user_1").await.reason.as_deref(), Some("no_refresh_token"));
+}
+
+#[tokio::test]
+async fn a_refresh_that_comes_after_a_disconnect_brings_nothing_back() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    let gate = Arc::new(tokio::sync::Notify::new());
+    world.provider.state().gate = Some(gate.clone());
+    let waiting = tokio::spawn({
+        let engine = world.engine.clone();
+        async move { engine.token(&account("example", "user_1"), Duration::ZERO).await }
+    });
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+    gate.notify_one();
+    let _ = waiting.await.unwrap();
+    assert_eq!(world.account("user_1").await.status, Status::Disconnected);
+    assert_eq!(code(access_token(&world).await), "AUTHORIZATION_REQUIRED");
+}

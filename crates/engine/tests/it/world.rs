@@ -1,0 +1,222 @@
+//! One environment and its provider, ready to be driven, and the browser of a person in it.
+
+use std::{sync::Arc, time::Duration};
+
+use onbehalf_engine::{
+    Engine, Error, Parts, Result, Settings, StoreLocation, UserVerification,
+    accounts::{Account, AccountBy, AccountRef},
+    connect::{Arrival, Link, NewLink, Return, Started},
+    connections::NewConnection,
+    names::{ConnectionName, Identifier, Organization},
+    random::SystemRandom,
+    secret::{ExposeSecret, Secret},
+    store::{
+        Store,
+        journal::Journal,
+        sqlite::{Location, SqliteStore},
+    },
+    time::{ManualClock, Timestamp},
+    vault::KeySource,
+};
+
+use crate::provider::Provider;
+
+/// The tests' own connector: everything a flow can do, at `provider.example`.
+pub(crate) const CONNECTOR: &str = r#"
+name = "Example"
+docs = "https://provider.example/docs"
+base_url = "https://provider.example"
+[auth.oauth2]
+authorize_url = "https://provider.example/authorize"
+token_url = "https://provider.example/token"
+scopes = ["read", "write"]
+[probe]
+url = "/me"
+id = "id"
+label = "email"
+"#;
+
+/// 32 bytes that no generator would give, and every test the same.
+const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<SqliteStore>,
+}
+
+/// An environment where the person who opens the link is believed.
+pub(crate) async fn world() -> World {
+    World::with(settings()).await
+}
+
+/// An environment where the app verifies who consented.
+pub(crate) async fn verified_world() -> World {
+    World::with(Settings {
+        user_verification: Some(UserVerification::App),
+        user_verify_urls: vec!["https://app.example/verify".parse().unwrap()],
+        ..settings()
+    })
+    .await
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        store: StoreLocation::Memory,
+        key: KeySource::Explicit { origin: "the tests".into(), text: Secret::from(KEY.to_owned()) },
+        public_url: "http://localhost:7415".parse().unwrap(),
+        app_name: Some("Acme".into()),
+        user_verification: None,
+        user_verify_urls: Vec::new(),
+        connections: vec![connection("example"), connection("other")],
+        connectors: vec![
+            ("example.toml".into(), CONNECTOR.into()),
+            ("other.toml".into(), CONNECTOR.into()),
+        ],
+        proxy: None,
+    }
+}
+
+pub(crate) fn connection(name: &str) -> NewConnection {
+    NewConnection {
+        organization: Organization::default(),
+        name: ConnectionName::parse(name).unwrap(),
+        connector: None,
+        auth_method: None,
+        client_id: Some("client".into()),
+        client_secret: Some(Secret::from("client-secret".to_owned())),
+        scopes: None,
+        scope_params: Default::default(),
+        fields: Default::default(),
+        app: Default::default(),
+        endpoints: Default::default(),
+    }
+}
+
+pub(crate) fn account(connection: &str, identifier: &str) -> AccountRef {
+    AccountRef {
+        organization: Organization::default(),
+        by: AccountBy::Name {
+            connection: ConnectionName::parse(connection).unwrap(),
+            identifier: Identifier::parse(identifier).unwrap(),
+        },
+    }
+}
+
+pub(crate) fn identifier(text: &str) -> Identifier {
+    Identifier::parse(text).unwrap()
+}
+
+impl World {
+    pub(crate) async fn with(settings: Settings) -> Self {
+        Self::opened(settings).await.unwrap()
+    }
+
+    pub(crate) async fn opened(settings: Settings) -> Result<Self> {
+        let provider = Arc::new(Provider::default());
+        provider.state().expires_in = Some(3600);
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
+        let store = Arc::new(SqliteStore::open(Location::Memory)?);
+        Self::on(settings, provider, clock, store).await
+    }
+
+    /// Another process on the same store, with other settings.
+    pub(crate) async fn reopened(&self, settings: Settings) -> Self {
+        Self::on(settings, self.provider.clone(), self.clock.clone(), self.store.clone()).await.unwrap()
+    }
+
+    async fn on(
+        settings: Settings,
+        provider: Arc<Provider>,
+        clock: Arc<ManualClock>,
+        store: Arc<SqliteStore>,
+    ) -> Result<Self> {
+        let parts = Parts {
+            store: store.clone(),
+            journal: Journal::memory(),
+            entries: Vec::new(),
+            egress: provider.clone(),
+            clock: clock.clone(),
+            random: Arc::new(SystemRandom),
+        };
+        Ok(Self { engine: Engine::assemble(settings, parts).await?, provider, clock, store })
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn pass(&self, duration: Duration) {
+        self.clock.advance(duration);
+    }
+
+    pub(crate) async fn link(&self, connection: &str, person: &str) -> Result<Link> {
+        self.engine
+            .authorization_link(NewLink {
+                account: account(connection, person),
+                scopes: None,
+                user_verify_url: None,
+                state: None,
+            })
+            .await
+    }
+
+    /// The person opens a new link and presses its button.
+    pub(crate) async fn started(&self, connection: &str, person: &str) -> Started {
+        let link = self.link(connection, person).await.unwrap();
+        self.engine.start(&token_of(&link)).await.unwrap()
+    }
+
+    /// The browser that started the flow comes back from the provider with these parameters.
+    pub(crate) async fn comes_back(&self, started: &Started, parameters: Vec<(String, String)>) -> Result<Return> {
+        self.comes_back_to("example", started, parameters).await
+    }
+
+    pub(crate) async fn comes_back_to(
+        &self,
+        route: &str,
+        started: &Started,
+        parameters: Vec<(String, String)>,
+    ) -> Result<Return> {
+        let cookies = vec![(started.cookie.name.clone(), started.cookie.value.clone())];
+        self.engine.callback(Arrival { route: route.into(), parameters, cookies }).await
+    }
+
+    /// The whole way: link, button, consent as `user`, callback.
+    pub(crate) async fn authorize(&self, person: &str, user: &str) -> Return {
+        let started = self.started("example", person).await;
+        let parameters = self.provider.consent(&started.authorize_url, user);
+        self.comes_back(&started, parameters).await.unwrap()
+    }
+
+    pub(crate) async fn account(&self, person: &str) -> Account {
+        self.engine.account(&account("example", person)).await.unwrap()
+    }
+
+    pub(crate) async fn outcome(&self, returned: &Return) -> onbehalf_engine::connect::Outcome {
+        let id = returned.location.path_segments().unwrap().next_back().unwrap();
+        self.engine.outcome(id).await.unwrap().outcome
+    }
+
+    pub(crate) fn token_requests(&self) -> usize {
+        self.provider.state().token_requests.len()
+    }
+}
+
+/// The secret part of a link.
+pub(crate) fn token_of(link: &Link) -> String {
+    link.url.expose_secret().rsplit('/').next().unwrap().to_owned()
+}
+
+/// The nonce that a verify URL carries.
+pub(crate) fn nonce_of(returned: &Return) -> String {
+    let mut pairs = returned.location.query_pairs();
+    pairs.find(|(name, _)| name == "auth_request_id").expect("the verify URL carries a nonce").1.into_owned()
+}
+
+/// The code of the error that a call must have met.
+pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
+    result.expect_err("the call must fail").code()
+}
