@@ -1,1 +1,153 @@
-//! The vault.
+//! The vault: secrets in, sealed bytes out, and back.
+//!
+//! One root key stands behind a store. From it come the key that signs rows, the key that seals the journal, and the
+//! key that wraps each organization's data keys; a data key seals that organization's cells. Nothing here knows SQL,
+//! and nothing outside knows a key. The format is written down in `docs/vault-format.md`, with an independent
+//! implementation beside the test vectors.
+
+mod cell;
+mod encoding;
+mod journal;
+mod key_file;
+mod keys;
+mod padding;
+mod row_mac;
+mod source;
+mod suite;
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+pub use self::{
+    cell::{Place, data_key_id},
+    journal::sealed_journal_length,
+    keys::{DataKey, RootKey},
+    row_mac::Column,
+    source::KeySource,
+};
+use self::{
+    keys::{Purpose, Wrapping},
+    suite::Key,
+};
+use crate::{Result, random::Random};
+
+/// Seals, opens and signs for one store. The keys it uses often are derived once, when it is made.
+pub struct Vault {
+    store_id: String,
+    key_id: String,
+    key_check: [u8; 32],
+    wrapping: Wrapping,
+    rows: hmac::Key,
+    journal: Key,
+}
+
+impl Vault {
+    /// The vault of a store.
+    pub fn new(root: &RootKey, store_id: &str) -> Self {
+        Self {
+            store_id: store_id.into(),
+            key_id: root.id(),
+            key_check: *root.derive(Purpose::Check, store_id),
+            wrapping: Wrapping::new(root, store_id),
+            rows: row_mac::key(&root.derive(Purpose::Rows, store_id)),
+            journal: root.derive(Purpose::Journal, store_id),
+        }
+    }
+
+    /// The root key's public name.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// Proves the right root key for this store without telling it. Stored in the open.
+    pub fn key_check(&self) -> &[u8; 32] {
+        &self.key_check
+    }
+
+    /// Whether the root key is the one that a store with this key id and key check was sealed with.
+    pub fn verify(&self, key_id: &str, key_check: &[u8]) -> bool {
+        self.key_id == key_id && bool::from(self.key_check[..].ct_eq(key_check))
+    }
+
+    /// Makes a data key for an organization; returns it, and its wrapped form to be stored.
+    pub fn new_data_key(&self, organization: &str, random: &dyn Random) -> Result<(DataKey, Vec<u8>)> {
+        let key = DataKey::generate(random)?;
+        let wrapped = self.wrapping.wrap(organization, &key, random)?;
+        Ok((key, wrapped))
+    }
+
+    /// Opens a wrapped data key. Fails with [`IntegrityFailed`](crate::Error::IntegrityFailed) unless it was wrapped
+    /// for this organization and id, in this store, under this root key.
+    pub fn unwrap_data_key(&self, organization: &str, id: &[u8; 16], wrapped: &[u8]) -> Result<DataKey> {
+        self.wrapping.unwrap(organization, id, wrapped)
+    }
+
+    /// Seals a secret for one place. The cell's length tells that of the secret in steps of 64 bytes.
+    pub fn seal(&self, key: &DataKey, place: &Place<'_>, secret: &[u8], random: &dyn Random) -> Result<Vec<u8>> {
+        cell::seal(&self.store_id, key, place, secret, random)
+    }
+
+    /// Opens the cell that stands at `place`, under the one of `keys` that it names. Fails with
+    /// [`IntegrityFailed`](crate::Error::IntegrityFailed) when the cell was changed, belongs elsewhere or to another
+    /// epoch, or when its key is not among `keys` (see [`data_key_id`]).
+    pub fn open(&self, keys: &[DataKey], place: &Place<'_>, cell: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        cell::open(&self.store_id, keys, place, cell)
+    }
+
+    /// Signs a row: its table, its id, and every column that a decision rests on, always in the same order.
+    pub fn row_mac(&self, table: &str, row: &str, columns: &[Column<'_>]) -> [u8; 32] {
+        row_mac::sign(&self.rows, table, row, columns)
+    }
+
+    /// Refuses a row whose MAC is not the one that [`row_mac`](Self::row_mac) gives, with
+    /// [`IntegrityFailed`](crate::Error::IntegrityFailed).
+    pub fn check_row_mac(&self, table: &str, row: &str, columns: &[Column<'_>], mac: &[u8]) -> Result<()> {
+        row_mac::verify(&self.rows, table, row, columns, mac)
+    }
+
+    /// Seals a journal record for the slot, and whatever else of it must not be exchanged, that `context` names.
+    pub fn seal_journal(&self, context: &[u8], record: &[u8], random: &dyn Random) -> Result<Vec<u8>> {
+        journal::seal(&self.store_id, &self.journal, context, record, random)
+    }
+
+    /// Opens a journal record. Fails with [`IntegrityFailed`](crate::Error::IntegrityFailed) when it was torn, changed
+    /// or moved.
+    pub fn open_journal(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        journal::open(&self.store_id, &self.journal, context, sealed)
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault(key: u8, store_id: &str) -> Vault {
+        Vault::new(&RootKey::from_bytes(Key::new([key; 32])), store_id)
+    }
+
+    // K5 begins here: the check that stands before every write.
+    #[test]
+    fn a_vault_knows_its_own_store_from_every_other() {
+        let mine = vault(1, "store");
+        assert!(mine.verify(mine.key_id(), mine.key_check()));
+        assert!(!mine.verify("key_other", mine.key_check()));
+        assert!(!mine.verify(mine.key_id(), &[]));
+        assert!(!mine.verify(mine.key_id(), vault(1, "other").key_check()), "the same key, for another store");
+        assert!(!mine.verify(vault(2, "store").key_id(), vault(2, "store").key_check()));
+    }
+
+    #[test]
+    fn a_vault_prints_the_name_of_its_key_and_no_more() {
+        let vault = vault(1, "store");
+        assert_eq!(format!("{vault:?}"), format!("Vault {{ key_id: {:?}, .. }}", vault.key_id()));
+    }
+}
