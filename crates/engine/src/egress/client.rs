@@ -1,1 +1,251 @@
-//! egress client
+//! The HTTP client behind [`Egress`].
+//!
+//! It is reqwest with everything turned off that would act by itself: redirects (a 307 would post a client secret to
+//! whoever the answer names), proxies of the environment, the referrer, decompression. What it dials is what was
+//! judged: hosts that are addresses before anything is sent, names by a resolver that hands on only admitted addresses,
+//! so there is no second look-up between the check and the connection.
+//!
+//! Servers prove themselves to the platform's trust store, read when the client is made. Where there is none, as in
+//! slim container images, Mozilla's roots that travel with the library take its place, as Node does it.
+
+use std::{
+    error::Error as StdError,
+    fmt, io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use reqwest::{
+    Certificate, Client, ClientBuilder, NoProxy, Proxy,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect,
+};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::{
+    Egress, Failure, Limits, Partial,
+    guard::{Guard, is_localhost},
+};
+use crate::{Error, Result};
+
+/// How an environment reaches the world.
+#[derive(Clone)]
+pub struct Settings {
+    /// Whether the environment's public URL is on loopback, which admits local addresses, and http to loopback.
+    pub loopback_environment: bool,
+    /// The proxy that every request takes, loopback aside. It is trusted with the choice of addresses: it resolves the
+    /// names, so only hosts that are addresses are judged here.
+    pub proxy: Option<Url>,
+    /// Sent as `user-agent` where a request has none.
+    pub user_agent: String,
+}
+
+/// The way out through the network.
+pub struct HttpEgress {
+    client: Client,
+    guard: Guard,
+}
+
+impl HttpEgress {
+    /// A client with a pool of connections of its own. Fails with [`Error::InvalidArgument`] for a proxy that is no
+    /// http or https URL, or a user agent that no header can hold.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let egress = Self::trusting(Roots::Platform, settings)?;
+        // The one thing left that fails is an empty trust store.
+        egress.map_or_else(|| Self::trusting(Roots::Only(mozilla()), settings)?.ok_or_else(unusable), Ok)
+    }
+
+    /// `None` where the client can't be made with those roots.
+    fn trusting(roots: Roots, settings: &Settings) -> Result<Option<Self>> {
+        let guard = Guard { loopback_environment: settings.loopback_environment };
+        let user_agent = HeaderValue::from_str(&settings.user_agent)
+            .map_err(|_| Error::invalid("userAgent", "must be visible ASCII characters"))?;
+        let mut builder = plain_builder().user_agent(user_agent).https_only(!settings.loopback_environment);
+        if let Some(proxy) = &settings.proxy {
+            builder = builder.proxy(explicit(proxy)?);
+        }
+        if let Roots::Only(certificates) = roots {
+            builder = builder.tls_certs_only(certificates);
+        }
+        let proxy_name = settings.proxy.as_ref().and_then(Url::domain).map(str::to_owned);
+        let client = builder.dns_resolver(Resolver { guard, proxy_name }).build();
+        Ok(client.ok().map(|client| Self { client, guard }))
+    }
+
+    /// Sends a request whose URL was checked, and waits for the head of the answer.
+    async fn open(&self, request: reqwest::Request, deadline: Instant) -> Result<reqwest::Response, Failure> {
+        match timeout_at(deadline, self.client.execute(request)).await {
+            Ok(answer) => answer.map_err(|error| failure(&error)),
+            Err(_) => Err(Failure::Unknown { reason: "deadline", partial: None }),
+        }
+    }
+}
+
+#[async_trait]
+impl Egress for HttpEgress {
+    async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, Failure> {
+        let request =
+            reqwest::Request::try_from(request).map_err(|_| Failure::NotSent { reason: "invalid request" })?;
+        self.guard.check(request.url())?;
+        let deadline = Instant::now() + limits.total.min(LONGEST);
+        let answer = self.open(request, deadline).await?;
+        read(answer, deadline, limits.body).await
+    }
+}
+
+/// Reads an answer to its end, or to the deadline, or to one byte more than `most`.
+async fn read(mut answer: reqwest::Response, deadline: Instant, most: usize) -> Result<http::Response<Bytes>, Failure> {
+    let fits = |length: u64| usize::try_from(length).is_ok_and(|length| length <= most);
+    if !answer.content_length().is_none_or(fits) {
+        return Err(Failure::TooLarge);
+    }
+    let mut body = BytesMut::new();
+    let reason = loop {
+        match timeout_at(deadline, answer.chunk()).await {
+            Ok(Ok(Some(chunk))) if chunk.len() > most - body.len() => return Err(Failure::TooLarge),
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            Ok(Ok(None)) => {
+                let mut whole = http::Response::new(body.freeze());
+                *whole.status_mut() = answer.status();
+                *whole.version_mut() = answer.version();
+                *whole.headers_mut() = std::mem::take(answer.headers_mut());
+                return Ok(whole);
+            }
+            Ok(Err(_)) => break "interrupted",
+            Err(_) => break "deadline",
+        }
+    };
+    Err(Failure::Unknown { reason, partial: Some(Partial { status: answer.status(), body: body.freeze() }) })
+}
+
+/// What a client's error means. Its text is not used: it has the URL, with its query.
+fn failure(error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        return Failure::NotSent { reason: "invalid request" };
+    }
+    if !error.is_connect() {
+        return Failure::Unknown { reason: "interrupted", partial: None };
+    }
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    if causes.clone().any(|cause| cause.is::<ForbiddenAddress>()) {
+        return Failure::Forbidden;
+    }
+    if error.is_dns() {
+        return Failure::NotSent { reason: "dns" };
+    }
+    if error.is_timeout() {
+        return Failure::NotSent { reason: "connect timeout" };
+    }
+    // A socket's error has the system's number; a failed handshake arrives wrapped, without one.
+    let reason = match causes.find_map(|cause| cause.downcast_ref::<io::Error>()) {
+        Some(cause) if cause.raw_os_error().is_none() => "tls",
+        _ => "connect",
+    };
+    Failure::NotSent { reason }
+}
+
+/// Whose word is taken for who a server is.
+enum Roots {
+    /// What the platform trusts, with its administrator's additions.
+    Platform,
+    /// These alone.
+    Only(Vec<Certificate>),
+}
+
+/// The roots that Mozilla trusts, as of the library's release.
+fn mozilla() -> Vec<Certificate> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    roots.filter_map(|root| Certificate::from_der(root).ok()).collect()
+}
+
+/// A client that does nothing by itself but one thing: it sends a request again that HTTP/2 says was not processed
+/// (RFC 9113 §8.7), or that had not begun when its pooled connection closed.
+#[expect(clippy::disallowed_methods, reason = "the one home of outbound HTTP")]
+fn plain_builder() -> ClientBuilder {
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        .http2_max_header_list_size(MOST_HEADERS)
+}
+
+fn explicit(proxy: &Url) -> Result<Proxy> {
+    let refused = || Error::invalid("proxy", "must be an http or https URL with a host");
+    if !matches!(proxy.scheme(), "http" | "https") || !proxy.has_host() {
+        return Err(refused());
+    }
+    let proxy = Proxy::all(proxy.clone()).map_err(|_| refused())?;
+    Ok(proxy.no_proxy(NoProxy::from_string("localhost,127.0.0.0/8,::1")))
+}
+
+fn unusable() -> Error {
+    Error::Internal { reason: "the HTTP client cannot be made".into() }
+}
+
+/// Resolves names to the addresses that may be dialled.
+struct Resolver {
+    guard: Guard,
+    /// The proxy's own name, which the operator chose and may be private.
+    proxy_name: Option<String>,
+}
+
+impl Resolver {
+    /// The admitted ones of the addresses found; an error where there are none.
+    fn admitted(guard: Guard, found: impl Iterator<Item = SocketAddr>) -> Result<Addrs, ForbiddenAddress> {
+        let admitted: Vec<_> = found.filter(|address| guard.admits(address.ip())).collect();
+        if admitted.is_empty() { Err(ForbiddenAddress) } else { Ok(Box::new(admitted.into_iter())) }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.guard;
+        let is_proxy = self.proxy_name.as_deref() == Some(name.as_str());
+        Box::pin(async move {
+            // Port 0 stands for the one of the URL.
+            let found: Vec<SocketAddr> = if is_localhost(name.as_str()) {
+                vec![(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()]
+            } else {
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect()
+            };
+            if is_proxy {
+                return Ok(Box::new(found.into_iter()) as Addrs);
+            }
+            Ok(Self::admitted(guard, found.into_iter())?)
+        })
+    }
+}
+
+/// Every address of a name is one that the guard refuses.
+#[derive(Debug)]
+struct ForbiddenAddress;
+
+impl fmt::Display for ForbiddenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name leads to no admitted address")
+    }
+}
+
+impl StdError for ForbiddenAddress {}
+
+/// From the look-up of the name to the end of the handshake. Shorter than any `Limits::total` in use, so that a host
+/// that can't be reached is told from an answer that doesn't come.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Less than the minute after which servers usually close, so that a request rarely meets a closing connection.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+
+/// The most that the headers of an answer over HTTP/2 may take, in bytes.
+const MOST_HEADERS: u32 = 64 * 1024;
+
+/// A deadline further away is no deadline, and might not fit the clock.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests;
