@@ -53,15 +53,24 @@ impl Status {
 /// Which connected account is meant.
 #[derive(Debug, Clone)]
 pub struct AccountRef {
+    /// The tenant; accounts of others are not found.
     pub organization: Organization,
+    /// By id, or by connection and identifier.
     pub by: AccountBy,
 }
 
 /// The two ways to name a connected account.
 #[derive(Debug, Clone)]
 pub enum AccountBy {
+    /// `ca_…`
     Id(String),
-    Name { connection: ConnectionName, identifier: Identifier },
+    /// The person, on one connection.
+    Name {
+        /// Which connection.
+        connection: ConnectionName,
+        /// Which person.
+        identifier: Identifier,
+    },
 }
 
 /// A connected account, without its secrets.
@@ -69,13 +78,17 @@ pub enum AccountBy {
 pub struct Account {
     /// `ca_…`
     pub id: String,
+    /// The tenant.
     pub organization: Organization,
     /// `conn_…`
     pub connection_id: String,
+    /// The name of that connection.
     pub connection_name: String,
     /// The connector's slug.
     pub connector: String,
+    /// The app's own id of the person.
     pub identifier: String,
+    /// Whether it can be used.
     pub status: Status,
     /// Why the account is not active: `revoked`, `no_refresh_token`, …
     pub reason: Option<String>,
@@ -91,22 +104,29 @@ pub struct Account {
     pub token_expires_at: Option<Timestamp>,
     /// Why the last refresh did not succeed, until one does.
     pub last_refresh_error: Option<String>,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
     pub updated_at: Timestamp,
 }
 
 /// An OAuth token as it leaves the vault.
 #[derive(Debug, Clone)]
 pub struct Token {
+    /// Authorizes calls until it ends.
     pub access_token: Secret,
+    /// Brings the next access token. Using it outside onbehalf may end the grant.
     pub refresh_token: Option<Secret>,
+    /// What the person granted.
     pub scopes: Vec<String>,
+    /// When the access token ends, where known.
     pub expires_at: Option<Timestamp>,
 }
 
 /// A page of connected accounts.
 #[derive(Debug, Clone)]
 pub struct AccountPage {
+    /// In the order of their ids.
     pub accounts: Vec<Account>,
     /// Passed to the next call; absent on the last page.
     pub next_page_token: Option<String>,
@@ -115,12 +135,15 @@ pub struct AccountPage {
 /// Which connected accounts to list.
 #[derive(Debug, Clone, Default)]
 pub struct AccountQuery {
+    /// The tenant.
     pub organization: Organization,
     /// Only of these connections; empty means all.
     pub connections: Vec<ConnectionName>,
+    /// Only of this person.
     pub identifier: Option<Identifier>,
     /// 1 to 100; 10 unless said.
     pub page_size: Option<u32>,
+    /// The `next_page_token` of the page before.
     pub page_token: Option<String>,
 }
 

@@ -4,16 +4,19 @@ use indexmap::IndexMap;
 
 use crate::{
     Engine, Result,
-    catalogue::schema::{Connector, Field},
+    catalogue::{field::Field, schema::Connector},
 };
 
 /// A connector as callers see it.
 #[derive(Debug, Clone)]
 pub struct ConnectorSummary {
+    /// The file's name, such as `gmail`.
     pub slug: String,
+    /// Shown to people.
     pub name: String,
     /// The provider's page that the connector's facts were read from.
     pub docs: String,
+    /// What it is for.
     pub categories: Vec<String>,
     /// Asked once per connection.
     pub fields: Vec<FieldSummary>,
@@ -24,26 +27,36 @@ pub struct ConnectorSummary {
 /// A way to authorize, as callers see it.
 #[derive(Debug, Clone)]
 pub struct AuthMethodSummary {
+    /// Passed as `authMethod`.
     pub name: String,
     /// `oauth2`, `api_key`, …
     pub kind: String,
+    /// Shown to people.
     pub label: Option<String>,
     /// Whether this version can execute it.
     pub supported: bool,
     /// Asked unless the connection says otherwise.
     pub scopes: Vec<String>,
+    /// Asked of the person.
     pub fields: Vec<FieldSummary>,
 }
 
 /// A value that a person or a developer gives.
 #[derive(Debug, Clone)]
 pub struct FieldSummary {
+    /// Passed in `fields`.
     pub name: String,
+    /// Shown to people.
     pub label: String,
+    /// Where the value is found.
     pub help: Option<String>,
+    /// What one looks like.
     pub example: Option<String>,
+    /// Taken when none is given.
     pub default: Option<String>,
+    /// Whether a value must be given.
     pub required: bool,
+    /// Whether the value is stored sealed and never shown.
     pub secret: bool,
 }
 
@@ -58,7 +71,7 @@ impl Engine {
     /// # Errors
     /// `CONNECTOR_NOT_FOUND`, naming the nearest.
     pub fn connector(&self, slug: &str) -> Result<ConnectorSummary> {
-        self.catalogue_entry(slug).map(summary)
+        self.catalogue.connector(slug).map(summary)
     }
 }
 
@@ -74,9 +87,9 @@ fn summary(connector: &Connector) -> ConnectorSummary {
             .iter()
             .map(|(name, method)| AuthMethodSummary {
                 name: name.clone(),
-                kind: method.kind(name).as_str().into(),
+                kind: method.kind.as_str().into(),
                 label: method.label.clone(),
-                supported: connector.supported(name, method).is_ok(),
+                supported: method.supported().is_ok(),
                 scopes: method.scopes.clone(),
                 fields: fields(&method.fields),
             })
@@ -89,7 +102,7 @@ fn fields(fields: &IndexMap<String, Field>) -> Vec<FieldSummary> {
         .iter()
         .map(|(name, field)| FieldSummary {
             name: name.clone(),
-            label: field.label.clone().unwrap_or_else(|| name.clone()),
+            label: field.label(name),
             help: field.help.clone(),
             example: field.example.clone(),
             default: field.default.clone(),

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::{
     Error, Result,
-    catalogue::{Loopback, load::Catalogue, schema::Connector},
+    catalogue::{Catalogue, url::Loopback},
     connections::{NewConnection, declared},
     egress::{
         Egress,
@@ -38,6 +38,7 @@ use crate::{
 /// How an environment is set up. The door fills this from options and environment variables.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Where rows are kept.
     pub store: StoreLocation,
     /// Where the root key comes from. With [`StoreLocation::Memory`], a key file of ours is replaced by a key that
     /// lives as long.
@@ -78,12 +79,17 @@ pub enum UserVerification {
 
 /// What the engine takes from outside: each has a real form and one that a test drives.
 pub struct Parts {
+    /// Where rows are kept.
     pub store: Arc<dyn Store>,
+    /// Where token answers are kept until they are stored.
     pub journal: Journal,
     /// What a killed process left in the journal.
     pub entries: Vec<Entry>,
+    /// The way out.
     pub egress: Arc<dyn Egress>,
+    /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Ids, one-time secrets and salts.
     pub random: Arc<dyn Random>,
 }
 
@@ -131,7 +137,11 @@ impl Engine {
     pub async fn open(settings: Settings) -> Result<Arc<Self>> {
         check(&settings)?;
         let loopback_environment = guard::is_loopback_host(&settings.public_url);
-        let egress = HttpEgress::new(client::Settings { loopback_environment, proxy: settings.proxy.clone() })?;
+        let egress = HttpEgress::new(&client::Settings {
+            loopback_environment,
+            proxy: settings.proxy.clone(),
+            user_agent: concat!("onbehalf/", env!("CARGO_PKG_VERSION")).into(),
+        })?;
         let (store, journal, entries) = match &settings.store {
             StoreLocation::File(path) => {
                 let store = SqliteStore::open(Location::File(path.clone()))?;
@@ -155,8 +165,7 @@ impl Engine {
     /// anything else is done.
     pub async fn assemble(settings: Settings, parts: Parts) -> Result<Arc<Self>> {
         let user_verification = check(&settings)?;
-        let mut catalogue = Catalogue::embedded()?;
-        catalogue.overlay(settings.connectors)?;
+        let catalogue = Catalogue::embedded()?.overlay(settings.connectors)?;
         let (vault, store_id) = unlock(&settings.key, &settings.store, &parts).await?;
         let engine = Arc::new(Self {
             rows: Rows::new(parts.store, vault, parts.random.clone(), parts.clock.clone()),
@@ -227,14 +236,6 @@ impl Engine {
     /// Whether this environment may talk to the machine it runs on.
     pub(crate) fn loopback(&self) -> Loopback {
         if guard::is_loopback_host(&self.public_url) { Loopback::Allowed } else { Loopback::Refused }
-    }
-
-    /// The connector of that name, or an error that names the nearest.
-    pub(crate) fn catalogue_entry(&self, slug: &str) -> Result<&Connector> {
-        self.catalogue.connector(slug)?.ok_or_else(|| Error::ConnectorNotFound {
-            connector: slug.into(),
-            nearest: self.catalogue.nearest(slug).map(String::from),
-        })
     }
 }
 

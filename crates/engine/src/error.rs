@@ -14,6 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong, by what to do about it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "a field is explained by the message that it stands in")]
 pub enum Error {
     /// Correct the named argument. Nothing was written.
     #[error("`{argument}` {problem}")]

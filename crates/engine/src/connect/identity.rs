@@ -31,7 +31,7 @@ impl Engine {
         credential: &Credential,
     ) -> Option<Identity> {
         let probe = settled.connector.probe.as_ref()?;
-        let request = settled.probe_request(probe, kept, credential).ok()?;
+        let request = settled.probe_request(kept, credential).ok()??;
         let answer = self.egress.send(request, crate::proxy::PROBE_LIMITS).await.ok()?;
         if !answer.status().is_success() {
             tracing::warn!(connection.id = %settled.connection.id, status = answer.status().as_u16(), "the probe was refused");

@@ -55,6 +55,7 @@ pub struct NewLink {
 pub struct Link {
     /// `{public_url}/connect/{token}`. Whoever has it can start the flow: send it to the person alone.
     pub url: Secret,
+    /// When it can no longer be opened.
     pub expires_at: Timestamp,
 }
 
@@ -65,6 +66,7 @@ pub struct LinkPage {
     pub app_name: Option<String>,
     /// The connector's name, such as `Gmail`.
     pub connector_name: String,
+    /// Its slug.
     pub connector: String,
     /// For whom: the identifier, most of it hidden.
     pub person: String,
@@ -72,13 +74,16 @@ pub struct LinkPage {
     pub scopes: Vec<String>,
     /// The origin that the button leads to.
     pub authorize_origin: String,
+    /// When the link can no longer be used.
     pub expires_at: Timestamp,
 }
 
 /// A flow that has started: where to send the browser, and the cookie that binds it.
 #[derive(Debug)]
 pub struct Started {
+    /// The provider's page, with everything it needs. Holds the state: not for logs.
     pub authorize_url: Url,
+    /// To be set on the answer.
     pub cookie: FlowCookie,
 }
 
@@ -87,7 +92,9 @@ pub struct Started {
 pub struct FlowCookie {
     /// Ends in a part of its own per flow, so that flows in one browser do not meet.
     pub name: String,
+    /// 256 random bits; the store has its hash.
     pub value: Secret,
+    /// As long as the flow may take.
     pub max_age: Duration,
     /// Whether the public URL is https: then the name begins with `__Host-` and the cookie is `Secure`.
     pub secure: bool,
@@ -100,6 +107,7 @@ pub struct Arrival {
     pub route: String,
     /// Every parameter of query or form, in order, decoded.
     pub parameters: Vec<(String, String)>,
+    /// The browser's cookies, every one.
     pub cookies: Vec<(String, Secret)>,
 }
 
@@ -115,8 +123,11 @@ pub struct Return {
 /// How a flow ended, for the outcome page.
 #[derive(Debug, Clone)]
 pub struct OutcomePage {
+    /// Who asked, where the environment says so.
     pub app_name: Option<String>,
+    /// The connector's name, such as `Gmail`.
     pub connector_name: String,
+    /// How it ended.
     pub outcome: Outcome,
 }
 
@@ -130,7 +141,10 @@ pub enum Outcome {
     /// The person said no at the provider.
     Refused,
     /// It did not work; the error's code says why.
-    Failed { code: String },
+    Failed {
+        /// The code of an [`Error`](crate::Error).
+        code: String,
+    },
     /// It took too long.
     Expired,
 }

@@ -31,7 +31,7 @@ impl Engine {
         let connection = self.connection_by_id(&flow.organization, &flow.connection_id).await?;
         Ok(OutcomePage {
             app_name: self.app_name.clone(),
-            connector_name: self.catalogue_entry(&connection.connector)?.name.clone(),
+            connector_name: self.catalogue.connector(&connection.connector)?.name.clone(),
             outcome,
         })
     }

@@ -52,11 +52,11 @@ impl Engine {
     /// Why there is no connection of that name, and what to do about it.
     pub(super) fn absent(&self, organization: &Organization, name: &ConnectionName) -> Error {
         match self.catalogue.connector(name.as_str()) {
-            Some(connector) => self.not_configured(organization, name.as_str(), connector),
-            None => Error::ConnectionNotFound {
-                connection: name.as_str().into(),
-                nearest: self.catalogue.nearest(name.as_str()).map(String::from),
-            },
+            Ok(connector) => self.not_configured(organization, name.as_str(), connector),
+            Err(Error::ConnectorNotFound { nearest, .. }) => {
+                Error::ConnectionNotFound { connection: name.as_str().into(), nearest }
+            }
+            Err(error) => error,
         }
     }
 

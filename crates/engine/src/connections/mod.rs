@@ -11,7 +11,10 @@ use url::Url;
 
 use crate::{
     Engine, Error, Result,
-    catalogue::schema::{Connector, Method},
+    catalogue::{
+        field,
+        schema::{Connector, Method},
+    },
     egress::guard,
     names::{ConnectionName, Organization},
     page::{self, Page},
@@ -24,23 +27,32 @@ use crate::{
 /// Endpoints that replace the connector's: sandboxes, GitHub Enterprise, emulators.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Endpoints {
+    /// Where the person consents.
     pub authorize_url: Option<Url>,
+    /// Where codes and refresh tokens are exchanged.
     pub token_url: Option<Url>,
+    /// Where refresh tokens are exchanged, when not at `token_url`.
     pub refresh_url: Option<Url>,
+    /// Where grants are revoked.
     pub revoke_url: Option<Url>,
+    /// Where API calls go.
     pub base_url: Option<Url>,
 }
 
 /// A connection to make.
 #[derive(Debug, Clone)]
 pub struct NewConnection {
+    /// The tenant.
     pub organization: Organization,
+    /// Unique in the organization.
     pub name: ConnectionName,
     /// The connector's slug; the connection's name unless given.
     pub connector: Option<String>,
     /// One of the connector's auth methods; the first unless given.
     pub auth_method: Option<String>,
+    /// The app's public name at the provider.
     pub client_id: Option<String>,
+    /// The app's secret there.
     pub client_secret: Option<Secret>,
     /// Asked instead of the connector's default scopes.
     pub scopes: Option<Vec<String>>,
@@ -50,18 +62,26 @@ pub struct NewConnection {
     pub fields: IndexMap<String, String>,
     /// Settings of the app beyond id and secret.
     pub app: IndexMap<String, Secret>,
+    /// Endpoints that replace the connector's.
     pub endpoints: Endpoints,
 }
 
 /// What to change of a connection; what is absent stays.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionPatch {
+    /// A new client id.
     pub client_id: Option<String>,
+    /// A new client secret.
     pub client_secret: Option<Secret>,
+    /// Other scopes; accounts get them when they authorize again.
     pub scopes: Option<Vec<String>>,
+    /// Other scope parameters.
     pub scope_params: Option<IndexMap<String, Vec<String>>>,
+    /// All of the connector's fields, anew.
     pub fields: Option<IndexMap<String, String>>,
+    /// All of the app's settings, anew.
     pub app: Option<IndexMap<String, Secret>>,
+    /// All endpoint overrides, anew.
     pub endpoints: Option<Endpoints>,
 }
 
@@ -70,28 +90,40 @@ pub struct ConnectionPatch {
 pub struct Connection {
     /// `conn_…`
     pub id: String,
+    /// The tenant.
     pub organization: Organization,
+    /// In lower case.
     pub name: String,
     /// The connector's slug.
     pub connector: String,
+    /// One of the connector's auth methods.
     pub auth_method: String,
+    /// Whether it makes links and sends requests.
     pub enabled: bool,
+    /// The app's public name at the provider.
     pub client_id: Option<String>,
     /// Whether a client secret is stored.
     pub has_client_secret: bool,
+    /// What authorizations ask for.
     pub scopes: Vec<String>,
+    /// Further scope parameters.
     pub scope_params: IndexMap<String, Vec<String>>,
+    /// The connector's fields.
     pub fields: IndexMap<String, String>,
+    /// Endpoints that replace the connector's.
     pub endpoints: Endpoints,
     /// To be registered with the provider, exactly.
     pub redirect_uri: Url,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
     pub updated_at: Timestamp,
 }
 
 /// A page of connections.
 #[derive(Debug, Clone)]
 pub struct ConnectionPage {
+    /// In the order of their names.
     pub connections: Vec<Connection>,
     /// Passed to the next call; absent on the last page.
     pub next_page_token: Option<String>,
@@ -241,7 +273,7 @@ impl Engine {
     /// A connection that is not in the store yet, checked against its connector.
     fn new_connection(&self, new: &NewConnection) -> Result<StoredConnection> {
         let slug = new.connector.as_deref().unwrap_or(new.name.as_str());
-        let connector = self.catalogue_entry(slug)?;
+        let connector = self.catalogue.connector(slug)?;
         let (auth_method, method) = method_of(connector, new.auth_method.as_deref())?;
         let now = self.clock.now();
         let connection = StoredConnection {
@@ -289,7 +321,7 @@ impl Engine {
         if let Some(app) = &patch.app {
             secrets.app = app.clone();
         }
-        let connector = self.catalogue_entry(&connection.connector)?;
+        let connector = self.catalogue.connector(&connection.connector)?;
         let (_, method) = method_of(connector, Some(&connection.config.auth_method))?;
         self.check_connection(connection, connector, method)
     }
@@ -314,7 +346,7 @@ impl Engine {
                 return Err(Error::unknown_option(format!("scopeParams.{parameter}"), parameter, known));
             }
         }
-        connector.fill(&config.fields)?;
+        field::fill(&connector.fields, &config.fields)?;
         for name in connection.secrets.app.keys() {
             if !method.app.contains_key(name) {
                 return Err(Error::unknown_option(format!("app.{name}"), name, method.app.keys().map(String::as_str)));
@@ -337,7 +369,7 @@ impl Engine {
 
     /// A connection as callers see it.
     pub(crate) fn view(&self, stored: &StoredConnection) -> Result<Connection> {
-        let connector = self.catalogue_entry(&stored.connector)?;
+        let connector = self.catalogue.connector(&stored.connector)?;
         let (_, method) = method_of(connector, Some(&stored.config.auth_method))?;
         Ok(Connection {
             id: stored.id.clone(),

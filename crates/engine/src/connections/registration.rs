@@ -5,14 +5,13 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use url::Url;
 
-use super::method_of;
 use crate::{
     Engine, Error, Result,
     catalogue::{
-        Loopback,
-        host::HostPattern,
-        schema::{Connector, Keep, Method, Probe},
-        template::{Template, TemplateError, Values},
+        field,
+        schema::{Connector, Keep, Method},
+        template::{Template, Values},
+        url::Loopback,
     },
     oauth::{ClientAuth, Registration, token_response::TokenSet},
     proxy::injection::Injection,
@@ -34,9 +33,8 @@ pub(crate) struct Settled<'a> {
 impl<'a> Settled<'a> {
     /// Fails when the app has no credentials yet, or the method is of a kind that is not supported.
     pub(crate) fn of(engine: &'a Engine, connection: &'a StoredConnection) -> Result<Self> {
-        let connector = engine.catalogue_entry(&connection.connector)?;
-        let (name, method) = method_of(connector, Some(&connection.config.auth_method))?;
-        connector.supported(name, method)?;
+        let connector = engine.catalogue.connector(&connection.connector)?;
+        let (_, method) = connector.supported_method(Some(&connection.config.auth_method))?;
         let config = &connection.config;
         let secret = connection.secrets.client_secret.as_ref();
         let client_id = match (&config.client_id, secret, method.client_auth) {
@@ -44,14 +42,17 @@ impl<'a> Settled<'a> {
             _ => return Err(engine.not_configured(&connection.organization, &connection.name, connector)),
         };
         let redirect_uri = engine.redirect_uri(&connection.organization, &connection.name);
-        let mut values = connector.fill(&config.fields)?;
+        let mut values = field::variables(&connector.fields, &field::fill(&connector.fields, &config.fields)?);
         values.set("client_id", client_id);
         values.set("redirect_uri", redirect_uri.as_str());
         if let Some(secret) = secret {
             values.set_secret("client_secret", secret.clone());
         }
         for (name, value) in &connection.secrets.app {
-            values.set_secret(name, value.clone());
+            match method.app.get(name) {
+                Some(field) if !field.secret => values.set(name, value.expose_secret()),
+                _ => values.set_secret(name, value.clone()),
+            };
         }
         Ok(Self { connector, method, connection, redirect_uri, loopback: engine.loopback(), client_id, values })
     }
@@ -93,46 +94,34 @@ impl<'a> Settled<'a> {
         })
     }
 
-    /// Where API calls go, for an account with these kept values.
+    /// Where API calls go, for an account with these kept values. A host that the provider named itself must be one
+    /// that the connector lists.
     pub(crate) fn base_url(&self, kept: &IndexMap<String, String>) -> Result<Url> {
-        if let Some(url) = &self.connection.config.endpoints.base_url {
-            return Ok(url.clone());
+        match &self.connection.config.endpoints.base_url {
+            Some(url) => Ok(url.clone()),
+            None => self.connector.api_url(&self.values_with(kept, None), self.loopback),
         }
-        let Some(template) = &self.connector.base_url else {
-            return Err(Error::NotSupported { what: format!("calling the API of connector `{}`", self.connector.slug) });
-        };
-        let url = template.render_url(&self.values_with(kept, None), self.loopback).map_err(|error| self.unfilled("base_url", &error))?;
-        // A host that the provider named itself must be one that the connector knows (catalogue rule).
-        if template.begins_with_value() && !self.may_receive(&url) {
-            return Err(Error::TargetNotAllowed {
-                problem: format!("the provider named a host that connector `{}` does not list", self.connector.slug),
-            });
-        }
-        Ok(url)
-    }
-
-    fn may_receive(&self, url: &Url) -> bool {
-        let host = url.host_str().unwrap_or_default();
-        self.connector.hosts.iter().any(|pattern: &HostPattern| pattern.matches(host))
     }
 
     /// Where the credential goes in an API call, and the headers that every call carries.
     pub(crate) fn injection(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Result<Injection> {
         Injection::new(self.connector, self.method, &self.values_with(kept, Some(credential)))
-            .map_err(|error| self.unfilled("send", &error))
     }
 
-    /// The call that names the credential's owner.
+    /// The call that names the credential's owner; nothing when the connector has none.
     pub(crate) fn probe_request(
         &self,
-        probe: &Probe,
         kept: &IndexMap<String, String>,
         credential: &Credential,
-    ) -> Result<http::Request<Bytes>> {
-        let values = self.values_with(kept, Some(credential));
-        let path = probe.url.render_plain(&values).map_err(|error| self.unfilled("probe.url", &error))?;
-        let json = probe.json.as_ref().map(|json| Bytes::from(json.to_string()));
-        self.injection(kept, credential)?.probe(&self.base_url(kept)?, probe.method, &path, json)
+    ) -> Result<Option<http::Request<Bytes>>> {
+        let Some(probe) = &self.connector.probe else { return Ok(None) };
+        let values = self.values_with(kept, None);
+        let url = match &self.connection.config.endpoints.base_url {
+            None => self.connector.probe_url(&values, self.loopback)?,
+            Some(base) => Some(Template::literal(base.as_str()).join(&probe.url).render_url(&values, self.loopback)?),
+        };
+        let Some(url) = url else { return Ok(None) };
+        self.injection(kept, credential)?.probe(probe, url).map(Some)
     }
 
     /// The values of a token answer that the connector keeps in the open.
@@ -165,25 +154,15 @@ impl<'a> Settled<'a> {
         match (own, template) {
             (Some(url), _) => Ok(url.clone()),
             (None, Some(template)) => {
-                template.render_url(&self.values, self.loopback).map_err(|error| self.unfilled(name, &error))
+                Ok(template.render_url(&self.values, self.loopback)?)
             }
             (None, None) => Err(Error::NotSupported { what: format!("connector `{}` without `{name}`", self.connector.slug) }),
         }
     }
 
-    fn filled(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, Secret>> {
-        templates
-            .iter()
-            .map(|(name, template)| {
-                let value = template.render(&self.values).map_err(|error| self.unfilled(name, &error))?;
-                Ok((name.clone(), value))
-            })
-            .collect()
-    }
-
-    /// A template that lacks a value: something that the connection must give.
-    fn unfilled(&self, place: &str, error: &TemplateError) -> Error {
-        Error::invalid(format!("connections.{}.fields", self.connection.name), format!("do not fill `{place}`: {error}"))
+    fn filled(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>> {
+        let fill = |template: &Template| Ok(template.render(&self.values)?.expose_secret().to_owned());
+        templates.iter().map(|(name, template)| Ok((name.clone(), fill(template)?))).collect()
     }
 }
 

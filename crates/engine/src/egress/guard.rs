@@ -55,6 +55,11 @@ pub fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
+/// Whether a URL names this machine.
+pub fn is_loopback_host(url: &Url) -> bool {
+    url.host().is_some_and(|host| is_loopback(&host))
+}
+
 /// Whether `name` is `localhost` or below it: reserved for loopback and never looked up (RFC 6761 §6.3).
 pub(super) fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);

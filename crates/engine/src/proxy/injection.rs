@@ -8,8 +8,8 @@ use url::Url;
 use crate::{
     Error, Result,
     catalogue::{
-        schema::{Connector, HttpMethod, Method},
-        template::{Template, TemplateError, Values},
+        schema::{Connector, HttpMethod, Method, Probe},
+        template::{Template, Values},
     },
     egress::target::Target,
     secret::{ExposeSecret, Secret},
@@ -26,19 +26,18 @@ pub(crate) struct Injection {
 }
 
 impl Injection {
-    pub(crate) fn new(connector: &Connector, method: &Method, values: &Values) -> Result<Self, TemplateError> {
+    pub(crate) fn new(connector: &Connector, method: &Method, values: &Values) -> Result<Self> {
         let fill = |templates: &IndexMap<String, Template>| {
             let filled = templates.iter().map(|(name, template)| Ok((name.clone(), template.render(values)?)));
-            filled.collect::<Result<IndexMap<String, Secret>, TemplateError>>()
+            filled.collect::<Result<IndexMap<String, Secret>>>()
         };
-        let defaults = fill(&connector.headers)?;
-        let Some(send) = &method.send else {
-            // RFC 6750 §2.1.
-            let bearer = Template::parse("Bearer {access_token}").and_then(|template| Ok(template.render(values)?));
-            let headers = IndexMap::from([(header::AUTHORIZATION.as_str().to_owned(), bearer?)]);
-            return Ok(Self { defaults, headers, query: IndexMap::new(), body: IndexMap::new() });
-        };
-        Ok(Self { defaults, headers: fill(&send.headers)?, query: fill(&send.query)?, body: fill(&send.body)? })
+        let send = &method.send;
+        Ok(Self {
+            defaults: fill(&connector.headers)?,
+            headers: fill(&send.headers)?,
+            query: fill(&send.query)?,
+            body: fill(&send.body)?,
+        })
     }
 
     /// Headers that callers must not set.
@@ -77,29 +76,24 @@ impl Injection {
         Ok(())
     }
 
-    /// The request that asks whose credential this is.
-    pub(crate) fn probe(
-        &self,
-        base: &Url,
-        method: HttpMethod,
-        path: &str,
-        json: Option<Bytes>,
-    ) -> Result<Request<Bytes>> {
-        let path = path.strip_prefix(base.origin().ascii_serialization().as_str()).unwrap_or(path);
-        let mut target = Target::new(base, path, &[], &self.query_names())?;
-        self.address(&mut target);
+    /// The request that asks whose credential this is, sent to `url`.
+    pub(crate) fn probe(&self, probe: &Probe, mut url: Url) -> Result<Request<Bytes>> {
+        if !self.query.is_empty() {
+            let pairs = self.query.iter().map(|(name, value)| (name, value.expose_secret()));
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
         let mut request = Request::new(Bytes::new());
-        *request.uri_mut() = target.uri()?;
-        *request.method_mut() = match method {
+        *request.uri_mut() = url.as_str().parse().map_err(|_| Error::Internal { reason: "a URL is no URI".into() })?;
+        *request.method_mut() = match probe.method {
             HttpMethod::Get => HttpVerb::GET,
             HttpMethod::Post => HttpVerb::POST,
             HttpMethod::Put => HttpVerb::PUT,
             HttpMethod::Delete => HttpVerb::DELETE,
         };
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(json) = json {
+        if let Some(json) = &probe.json {
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = json;
+            *request.body_mut() = json.to_string().into();
         }
         self.sign(&mut request)?;
         Ok(request)

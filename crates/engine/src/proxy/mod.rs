@@ -33,13 +33,17 @@ pub(crate) const PROBE_LIMITS: Limits = Limits { total: Duration::from_secs(10),
 /// A request to send with a connected account's credential.
 #[derive(Debug)]
 pub struct ProxyRequest {
+    /// Whose credential.
     pub account: AccountRef,
     /// `GET` unless said; any case.
     pub method: Option<String>,
     /// Within the connector's API, such as `/gmail/v1/users/me/messages`.
     pub path: String,
+    /// Added to what the path's own query says.
     pub query: Vec<(String, String)>,
+    /// Whatever the provider wants besides; never the credential.
     pub headers: Vec<(String, String)>,
+    /// What goes along.
     pub body: Body,
     /// For the whole call; 30 seconds unless said.
     pub timeout: Option<Duration>,
@@ -49,8 +53,11 @@ pub struct ProxyRequest {
 #[derive(Debug, Default)]
 pub enum Body {
     #[default]
+    /// Nothing.
     Empty,
+    /// As `application/json`.
     Json(serde_json::Value),
+    /// As `application/x-www-form-urlencoded`.
     Form(Vec<(String, String)>),
     /// Sent as it is; the caller names its type in a header.
     Bytes(Bytes),
@@ -59,6 +66,7 @@ pub enum Body {
 /// The provider's answer, whatever its status.
 #[derive(Debug)]
 pub struct ProxyResponse {
+    /// As it came.
     pub status: u16,
     /// Lower-case names; repeated ones in order.
     pub headers: Vec<(String, String)>,
