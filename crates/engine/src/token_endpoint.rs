@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -14,6 +14,10 @@ use zeroize::Zeroizing;
 use crate::{
     Engine, Error, Result,
     egress::{Failure, Limits},
+    oauth::{
+        Registration,
+        outcome::{Outcome, TokenAnswer, classify},
+    },
     store::journal::{Entry, Slot},
     time::Timestamp,
 };
@@ -43,17 +47,17 @@ pub(crate) enum Purpose {
 pub(crate) struct Answer {
     pub(crate) purpose: Purpose,
     pub(crate) status: StatusCode,
-    content_type: Option<HeaderValue>,
-    retry_after: Option<HeaderValue>,
-    pub(crate) body: Bytes,
-    pub(crate) received_at: Timestamp,
+    /// Empty when the answer comes from the journal: they say how long to wait, which is over then.
+    headers: HeaderMap,
+    body: Bytes,
+    received_at: Timestamp,
 }
 
 impl Answer {
-    /// The headers that matter for reading it.
-    pub(crate) fn headers(&self) -> HeaderMap {
-        let known = [(header::CONTENT_TYPE, &self.content_type), (header::RETRY_AFTER, &self.retry_after)];
-        known.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+    /// What it means. `asked` are the scopes that hold when it names none.
+    pub(crate) fn classified(&self, registration: &Registration, asked: &[String]) -> Outcome {
+        let Self { status, headers, body, received_at, .. } = self;
+        classify(TokenAnswer { status: *status, headers, body, received_at: *received_at }, registration, asked)
     }
 }
 
@@ -68,15 +72,8 @@ impl Engine {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let response = self.egress.send(request, LIMITS).await.map_err(|failure| unanswered(host, &failure))?;
         let (parts, body) = response.into_parts();
-        let mut headers = parts.headers;
-        let answer = Answer {
-            purpose,
-            status: parts.status,
-            content_type: headers.remove(header::CONTENT_TYPE),
-            retry_after: headers.remove(header::RETRY_AFTER),
-            body,
-            received_at: self.clock.now(),
-        };
+        let answer =
+            Answer { purpose, status: parts.status, headers: parts.headers, body, received_at: self.clock.now() };
         let record = Zeroizing::new(record(&answer)?);
         slot.write(&self.rows.vault().seal_journal(JOURNAL, &record, &*self.random)?).await?;
         Ok(answer)
@@ -122,19 +119,14 @@ pub(crate) fn unanswered(host: String, failure: &Failure) -> Error {
 struct Record {
     purpose: Purpose,
     status: u16,
-    content_type: Option<String>,
-    retry_after: Option<String>,
     body: String,
     received_at: Timestamp,
 }
 
 fn record(answer: &Answer) -> Result<Vec<u8>> {
-    let text = |value: &Option<HeaderValue>| value.as_ref().and_then(|value| value.to_str().ok()).map(String::from);
     let record = Record {
         purpose: answer.purpose.clone(),
         status: answer.status.as_u16(),
-        content_type: text(&answer.content_type),
-        retry_after: text(&answer.retry_after),
         body: BASE64.encode(&answer.body),
         received_at: answer.received_at,
     };
@@ -146,12 +138,10 @@ fn record(answer: &Answer) -> Result<Vec<u8>> {
 fn answer_of(record: &[u8]) -> Result<Answer> {
     let record: Record = serde_json::from_slice(record).map_err(|_| unreadable())?;
     let body = Zeroizing::new(record.body);
-    let value = |text: Option<String>| text.and_then(|text| HeaderValue::from_str(&text).ok());
     Ok(Answer {
         purpose: record.purpose,
         status: StatusCode::from_u16(record.status).map_err(|_| unreadable())?,
-        content_type: value(record.content_type),
-        retry_after: value(record.retry_after),
+        headers: HeaderMap::new(),
         body: BASE64.decode(body.as_bytes()).map_err(|_| unreadable())?.into(),
         received_at: record.received_at,
     })

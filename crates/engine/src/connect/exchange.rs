@@ -11,7 +11,7 @@ use crate::{
     Engine, Error, Result,
     accounts::Status,
     connections::registration::Settled,
-    oauth::{outcome::{self, Outcome}, pkce::Verifier, token_request, token_response::TokenSet},
+    oauth::{outcome::Outcome, pkce::Verifier, token_request, token_response::TokenSet},
     refresh::plan,
     rows::{Credential, FlowStatus, Held, StoredAccount, StoredConnection, StoredFlow},
     secret::Secret,
@@ -91,12 +91,12 @@ impl Engine {
         let (connection, _) = self.parties(&flow).await?;
         let settled = self.settle(&connection)?;
         let registration = settled.registration(flow.facts.scopes.as_deref())?;
-        let tokens = match outcome::classify(answer.status, &answer.headers(), &answer.body, &registration, answer.received_at) {
+        let tokens = match answer.classified(&registration, &registration.scopes) {
             Outcome::Ok(tokens) => tokens,
             Outcome::ClientBad { error } => {
-                return Err(Error::ConnectionMisconfigured { connection: connection.name.clone(), reason: error });
+                return Err(Error::ConnectionMisconfigured { connection: connection.name.clone(), reason: error.code });
             }
-            Outcome::Definitive { reason } => return Err(failed(&format!("it answered `{reason}`"))),
+            Outcome::Definitive { error } => return Err(failed(&format!("it answered `{}`", error.code))),
             Outcome::Transient { .. } | Outcome::Unknown { .. } => {
                 return Err(failed("its token endpoint did not answer as it should"));
             }
@@ -170,7 +170,7 @@ impl Engine {
         let facts = &mut account.facts;
         facts.reason = None;
         facts.scopes_asked = grant.scopes.clone();
-        facts.scopes_granted = grant.tokens.scopes.clone().unwrap_or_else(|| grant.scopes.clone());
+        facts.scopes_granted = grant.tokens.scopes.clone();
         facts.kept = grant.kept.clone();
         facts.verifying_until = None;
         facts.last_refresh_error = None;
@@ -198,7 +198,7 @@ impl Engine {
 
 /// All that an exchange brought.
 struct Grant {
-    tokens: TokenSet,
+    tokens: Box<TokenSet>,
     credential: Credential,
     kept: indexmap::IndexMap<String, String>,
     /// Nothing when the provider could not be asked.

@@ -1,12 +1,11 @@
 //! Whose account this is at the provider: one call with the new credential, described by the connector's probe.
 
 use indexmap::IndexMap;
-use serde_json::Value;
 
 use crate::{
     Engine,
     connections::registration::Settled,
-    oauth::token_response::at_path,
+    oauth::document::Document,
     rows::Credential,
 };
 
@@ -37,8 +36,8 @@ impl Engine {
             tracing::warn!(connection.id = %settled.connection.id, status = answer.status().as_u16(), "the probe was refused");
             return None;
         }
-        let answer: Value = serde_json::from_slice(answer.body()).ok()?;
-        let text = |path: &String| at_path(&answer, path).and_then(plain);
+        let answer = Document::read(answer.body());
+        let text = |path: &String| answer.text(path).filter(|text| presentable(text)).map(String::from);
         Some(Identity {
             id: probe.id.as_ref().and_then(text),
             label: probe.label.as_ref().or(probe.id.as_ref()).and_then(text),
@@ -47,13 +46,6 @@ impl Engine {
     }
 }
 
-/// A string, number or boolean as text. Providers give ids as either.
-fn plain(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        _ => return None,
-    };
-    (!text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control)).then_some(text)
+fn presentable(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control)
 }

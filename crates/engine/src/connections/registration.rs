@@ -127,13 +127,13 @@ impl<'a> Settled<'a> {
     /// The values of a token answer that the connector keeps in the open.
     pub(crate) fn kept_from_token(&self, tokens: &TokenSet) -> IndexMap<String, String> {
         let kept = self.method.keep.iter();
-        kept.filter_map(|(name, source)| Some((name.clone(), value_of(source, tokens)?.expose_secret().into()))).collect()
+        kept.filter_map(|(name, source)| Some((name.clone(), value_of(source, tokens)?))).collect()
     }
 
     /// The values of a token answer that the connector keeps sealed.
     pub(crate) fn secrets_from_token(&self, tokens: &TokenSet) -> IndexMap<String, Secret> {
         let kept = self.method.keep_secret.iter();
-        kept.filter_map(|(name, source)| Some((name.clone(), value_of(source, tokens)?))).collect()
+        kept.filter_map(|(name, source)| Some((name.clone(), value_of(source, tokens)?.into()))).collect()
     }
 
     fn values_with(&self, kept: &IndexMap<String, String>, credential: Option<&Credential>) -> Values {
@@ -183,9 +183,9 @@ impl Registration {
     }
 }
 
-fn value_of(source: &Keep, tokens: &TokenSet) -> Option<Secret> {
+fn value_of(source: &Keep, tokens: &TokenSet) -> Option<String> {
     match source {
-        Keep::Token(path) => tokens.value(path),
+        Keep::Token(path) => tokens.kept(path).map(String::from),
         Keep::Jwt(claim) => tokens.id_token_claim(claim),
         Keep::Callback(_) => None,
     }

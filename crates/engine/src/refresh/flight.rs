@@ -6,18 +6,16 @@ use std::{
     time::Duration,
 };
 
+use indexmap::IndexMap;
 use tokio::sync::watch;
 
 use super::{may_ask, plan};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
-    oauth::{
-        outcome::{self, Outcome},
-        token_request,
-        token_response::TokenSet,
-    },
+    oauth::{outcome::Outcome, token_request, token_response::TokenSet},
     rows::{Credential, StoredAccount},
+    secret::Secret,
     store::{AccountKey, Change, Commit, journal::Slot},
     token_endpoint::{Answer, Purpose},
 };
@@ -158,63 +156,84 @@ impl Engine {
         let settled = self.settle(&connection)?;
         let registration = settled.registration(None)?;
         let host = registration.token_url.host_str().unwrap_or_default().to_owned();
-        match outcome::classify(answer.status, &answer.headers(), &answer.body, &registration, answer.received_at) {
+        match answer.classified(&registration, &account.facts.scopes_granted) {
             Outcome::Ok(tokens) => {
                 let kept = settled.kept_from_token(&tokens);
                 let secrets = settled.secrets_from_token(&tokens);
-                self.store_refreshed(account, *epoch, tokens, kept, secrets).await
+                self.store_refreshed(account, *epoch, &tokens, &kept, &secrets).await
             }
-            Outcome::Definitive { reason } => {
-                tracing::info!(account.id = %account.id, reason, "the provider ended the grant");
+            Outcome::Definitive { error } => {
+                tracing::info!(account.id = %account.id, error = error.code, "the provider ended the grant");
                 self.expire(&account, "revoked").await?;
                 Err(self.reauthorization(&self.account_by_id(&organization, account_id).await?).await?)
             }
             Outcome::ClientBad { error } => {
-                self.postpone(&account, &error, None).await?;
-                Err(Error::ConnectionMisconfigured { connection: connection.name, reason: error })
+                self.postpone(&account, &error.code, None).await?;
+                Err(Error::ConnectionMisconfigured { connection: connection.name, reason: error.code })
             }
-            Outcome::Transient { retry_after } => {
+            Outcome::Transient { retry_after, .. } => {
                 let retry_at = self.postpone(&account, "provider_unavailable", retry_after).await?;
                 Err(Error::ProviderUnavailable { host, reason: format!("status {}", answer.status.as_u16()), retry_at })
             }
-            Outcome::Unknown { reason } => {
-                let retry_at = self.postpone(&account, reason, None).await?;
-                Err(Error::ProviderUnavailable { host, reason: reason.into(), retry_at })
+            Outcome::Unknown { reason, salvaged, .. } => {
+                if let Some(refresh_token) = salvaged {
+                    self.store_salvaged(account.clone(), *epoch, refresh_token).await?;
+                }
+                let retry_at = self.postpone(&account, "answer_unusable", None).await?;
+                Err(Error::ProviderUnavailable { host, reason: reason.to_string(), retry_at })
             }
         }
     }
 
     async fn store_refreshed(
         &self,
-        mut account: StoredAccount,
+        account: StoredAccount,
         epoch: u64,
-        tokens: TokenSet,
-        kept: indexmap::IndexMap<String, String>,
-        secrets: indexmap::IndexMap<String, crate::secret::Secret>,
+        tokens: &TokenSet,
+        kept: &IndexMap<String, String>,
+        secrets: &IndexMap<String, Secret>,
     ) -> Result<()> {
-        loop {
-            let Some(old) = self.rows.credential(&account).await? else { return Ok(()) };
-            let mut credential = Credential {
-                access_token: tokens.access_token.clone(),
-                // RFC 6749 §6: a new refresh token replaces the old one; where none came, the old one stays.
-                refresh_token: tokens.refresh_token.clone().or(old.refresh_token),
-                kept: old.kept,
-            };
+        let now = self.clock.now();
+        let refresh_at = plan::refresh_at(now, tokens.expires_at, &*self.random)?;
+        self.renew(account, epoch, |account, credential| {
+            credential.access_token = tokens.access_token.clone();
+            // RFC 6749 §6: a new refresh token replaces the old one; where none came, the old one stays.
+            if let Some(refresh_token) = &tokens.refresh_token {
+                credential.refresh_token = Some(refresh_token.clone());
+            }
             credential.kept.extend(secrets.clone());
-            self.rows.seal_credential(&mut account, &credential).await?;
-            let now = self.clock.now();
             account.status = Status::Active;
             account.expires_at = tokens.expires_at;
-            account.refresh_at = plan::refresh_at(now, tokens.expires_at, &*self.random)?;
-            account.updated_at = now;
+            account.refresh_at = refresh_at;
             let facts = &mut account.facts;
             facts.reason = None;
             facts.kept.extend(kept.clone());
-            facts.scopes_granted = tokens.scopes.clone().unwrap_or_else(|| facts.scopes_granted.clone());
+            facts.scopes_granted = tokens.scopes.clone();
             facts.last_refresh_error = None;
             facts.failed_refreshes = 0;
             facts.next_refresh_at = None;
             facts.refreshed_at = Some(now);
+        })
+        .await
+    }
+
+    /// Keeps a new refresh token of an answer that was good for nothing else: the old one is dead.
+    async fn store_salvaged(&self, account: StoredAccount, epoch: u64, refresh_token: Secret) -> Result<()> {
+        self.renew(account, epoch, |_, credential| credential.refresh_token = Some(refresh_token.clone())).await
+    }
+
+    /// Seals what an answer brought into the account, until nobody came between; but never over a newer token.
+    async fn renew(
+        &self,
+        mut account: StoredAccount,
+        epoch: u64,
+        change: impl Fn(&mut StoredAccount, &mut Credential),
+    ) -> Result<()> {
+        loop {
+            let Some(mut credential) = self.rows.credential(&account).await? else { return Ok(()) };
+            change(&mut account, &mut credential);
+            self.rows.seal_credential(&mut account, &credential).await?;
+            account.updated_at = self.clock.now();
             let row = self.rows.write_account(&account)?;
             if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {
                 self.announce();
