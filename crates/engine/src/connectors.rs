@@ -4,7 +4,10 @@ use indexmap::IndexMap;
 
 use crate::{
     Engine, Result,
-    catalogue::{field::Field, schema::Connector},
+    catalogue::{
+        field::Field,
+        schema::{Connector, MethodKind},
+    },
 };
 
 /// A connector as callers see it.
@@ -87,13 +90,28 @@ fn summary(connector: &Connector) -> ConnectorSummary {
             .iter()
             .map(|(name, method)| AuthMethodSummary {
                 name: name.clone(),
-                kind: method.kind.as_str().into(),
+                kind: kind_name(method.kind).into(),
                 label: method.label.clone(),
                 supported: method.supported().is_ok(),
                 scopes: method.scopes.clone(),
                 fields: fields(&method.fields),
             })
             .collect(),
+    }
+}
+
+/// The word that connector files use.
+fn kind_name(kind: MethodKind) -> &'static str {
+    match kind {
+        MethodKind::Oauth2 => "oauth2",
+        MethodKind::Oauth1 => "oauth1",
+        MethodKind::Bearer => "bearer",
+        MethodKind::ApiKey => "api_key",
+        MethodKind::Basic => "basic",
+        MethodKind::Exchange => "exchange",
+        MethodKind::Jwt => "jwt",
+        MethodKind::Signed => "signed",
+        MethodKind::None => "none",
     }
 }
 

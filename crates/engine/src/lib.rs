@@ -40,6 +40,7 @@ mod page;
 pub mod proxy;
 pub mod random;
 mod refresh;
+mod route;
 mod rows;
 pub mod secret;
 pub mod store;

@@ -4,6 +4,8 @@
 //! request leaves, and the raw answer is sealed into it before it is parsed. An entry that a killed process left behind
 //! is settled when the environment opens, before anything else is refreshed.
 
+use std::fmt;
+
 use bytes::Bytes;
 use data_encoding::BASE64;
 use http::{HeaderMap, StatusCode};
@@ -51,6 +53,13 @@ pub(crate) struct Answer {
     headers: HeaderMap,
     body: Bytes,
     received_at: Timestamp,
+}
+
+/// Without its body.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("purpose", &self.purpose).field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl Answer {

@@ -10,11 +10,11 @@ use super::{Arrival, Return, VERIFICATION_LIFE, exchange::Code, hash, start::hex
 use crate::{
     Engine, Error, Result,
     catalogue::schema::{Keep, Method},
-    connections::callback_route,
     oauth::{
         callback::{Answer, Callback},
         issuer::{IssuerSupport, check_issuer},
     },
+    route,
     rows::{FlowStatus, Held, StoredAccount, StoredFlow},
     secret::ExposeSecret,
     store::{Change, Commit, FlowKey},
@@ -65,7 +65,7 @@ impl Engine {
 
     async fn same_route(&self, flow: &StoredFlow, arrival: &Arrival) -> Result<bool> {
         let connection = self.connection_by_id(&flow.organization, &flow.connection_id).await?;
-        Ok(callback_route(&flow.organization, &connection.name) == arrival.route)
+        Ok(route::of(&flow.organization, &connection.name) == arrival.route)
     }
 
     async fn take_answer(self: &Arc<Self>, flow: &StoredFlow, arrival: &Arrival) -> Result<Url> {
@@ -88,7 +88,7 @@ impl Engine {
         let code = match callback.answer {
             Answer::Code(code) => code,
             Answer::Refused(_) => return Err(Error::ConsentRefused),
-            Answer::Error(error) => return Err(failed(&format!("it answered `{}`", error.code))),
+            Answer::Error(error) => return Err(failed(&format!("it answered `{}`", error.name()))),
         };
         let held = Held { verifier: self.rows.held(flow).await?.verifier, code: Some(code), callback: kept };
         match &flow.facts.verify_url {

@@ -10,7 +10,6 @@ use super::identity::Identity;
 use crate::{
     Engine, Error, Result,
     accounts::Status,
-    connections::registration::Settled,
     oauth::{outcome::Outcome, pkce::Verifier, token_request, token_response::TokenSet},
     refresh::plan,
     rows::{Credential, FlowStatus, Held, StoredAccount, StoredConnection, StoredFlow},
@@ -83,8 +82,8 @@ impl Engine {
 
     /// Reads an answer that is durable, and stores what it brings. Does nothing for a flow that has ended.
     pub(crate) async fn settle_exchange(&self, answer: &Answer) -> Result<()> {
-        let Purpose::Exchange { flow_id, callback, .. } = &answer.purpose else { return Ok(()) };
-        let Some(flow) = self.rows.flow(FlowKey::Id(flow_id)).await? else { return Ok(()) };
+        let Purpose::Exchange { organization, flow_id, callback } = &answer.purpose else { return Ok(()) };
+        let Some(flow) = self.rows.flow(FlowKey::Id { organization, id: flow_id }).await? else { return Ok(()) };
         if flow.status != FlowStatus::Exchanging {
             return Ok(());
         }
@@ -94,9 +93,12 @@ impl Engine {
         let tokens = match answer.classified(&registration, &registration.scopes) {
             Outcome::Ok(tokens) => tokens,
             Outcome::ClientBad { error } => {
-                return Err(Error::ConnectionMisconfigured { connection: connection.name.clone(), reason: error.code });
+                return Err(Error::ConnectionMisconfigured {
+                    connection: connection.name.clone(),
+                    reason: error.name().into(),
+                });
             }
-            Outcome::Definitive { error } => return Err(failed(&format!("it answered `{}`", error.code))),
+            Outcome::Definitive { error } => return Err(failed(&format!("it answered `{}`", error.name()))),
             Outcome::Transient { .. } | Outcome::Unknown { .. } => {
                 return Err(failed("its token endpoint did not answer as it should"));
             }
@@ -124,6 +126,7 @@ impl Engine {
             self.fill_account(&mut account, &connection, &grant)?;
             let mut completed = flow.clone();
             completed.status = FlowStatus::Completed;
+            completed.expires_at = self.clock.now();
             let changes = vec![
                 Change::RequireConnection {
                     organization: connection.organization.as_str().into(),
@@ -139,7 +142,7 @@ impl Engine {
                 return Ok(());
             }
             // Someone changed the account or the connection: look again. The flow is moved by nobody else.
-            if self.rows.flow(FlowKey::Id(&flow.id)).await?.is_none_or(|now| now.version != flow.version) {
+            if self.rows.flow(flow.key()).await?.is_none_or(|now| now.version != flow.version) {
                 return Err(Error::FlowNotFound);
             }
         }
@@ -187,7 +190,7 @@ impl Engine {
 
     /// Ends a flow whose exchange did not succeed. The account stays as it was.
     async fn fail_exchange(&self, flow: &StoredFlow, error: &Error) -> Result<()> {
-        if let Some(now) = self.rows.flow(FlowKey::Id(&flow.id)).await?
+        if let Some(now) = self.rows.flow(flow.key()).await?
             && matches!(now.status, FlowStatus::Exchanging | FlowStatus::Returned | FlowStatus::Started)
         {
             self.end_flow(now, FlowStatus::Failed, Some(error.code())).await?;

@@ -172,6 +172,7 @@ impl Engine {
     /// Ends the flow and destroys what it held. A flow that someone else has moved on meanwhile is theirs.
     async fn end_flow(&self, mut flow: StoredFlow, status: FlowStatus, failure: Option<&str>) -> Result<()> {
         flow.status = status;
+        flow.expires_at = self.clock.now();
         flow.facts.failure = failure.map(String::from);
         tracing::info!(flow.id = %flow.id, flow.status = ?status, failure, "an authorization ended");
         let _ = self.advance(&flow, None).await?;
@@ -180,8 +181,6 @@ impl Engine {
 
     /// The page that tells how the flow ended.
     fn outcome_url(&self, flow: &StoredFlow) -> Url {
-        let mut url = self.public_url.clone();
-        url.set_path(&format!("/connect/outcome/{}", flow.id));
-        url
+        self.page_url("connect/outcome", &flow.organization, &flow.id)
     }
 }

@@ -3,6 +3,7 @@
 use super::{Outcome, OutcomePage};
 use crate::{
     Engine, Error, Result,
+    route,
     rows::FlowStatus,
     store::FlowKey,
 };
@@ -14,7 +15,9 @@ impl Engine {
     /// `FLOW_NOT_FOUND` when it is unknown, forgotten, or has not come so far.
     pub async fn outcome(&self, id: &str) -> Result<OutcomePage> {
         self.ensure_open()?;
-        let flow = self.rows.flow(FlowKey::Id(id)).await?.ok_or(Error::FlowNotFound)?;
+        let (organization, id) = route::read(id).ok_or(Error::FlowNotFound)?;
+        let key = FlowKey::Id { organization: organization.as_str(), id };
+        let flow = self.rows.flow(key).await?.ok_or(Error::FlowNotFound)?;
         let outcome = match flow.status {
             FlowStatus::Completed => Outcome::Connected,
             FlowStatus::Refused => Outcome::Refused,

@@ -3,7 +3,7 @@
 //! A connection is made by a call, or declared in the app's options or environment; a declared one is written to the
 //! store when it is first named, and again when its declaration has changed.
 
-mod declared;
+pub(crate) mod declared;
 pub(crate) mod registration;
 
 use indexmap::IndexMap;
@@ -393,15 +393,8 @@ impl Engine {
     /// To be registered with the provider: one per connection, so that an answer meant for one cannot be taken for
     /// another's (RFC 9700 §4.4.2). It follows from the connection's name, so it is known before there is a connection.
     pub(crate) fn redirect_uri(&self, organization: &Organization, name: &str) -> Url {
-        let mut url = self.public_url.clone();
-        url.set_path(&format!("/callback/{}", percent_encoding::utf8_percent_encode(&callback_route(organization, name), percent_encoding::NON_ALPHANUMERIC)).replace("%2D", "-").replace("%5F", "_").replace("%7E", "~"));
-        url
+        self.page_url("callback", organization, name)
     }
-}
-
-/// The last part of a connection's callback path.
-pub(crate) fn callback_route(organization: &Organization, name: &str) -> String {
-    if *organization == Organization::default() { name.into() } else { format!("{}~{name}", organization.as_str()) }
 }
 
 /// The auth method of that name; the connector's first when none is named.

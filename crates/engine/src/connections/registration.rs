@@ -13,6 +13,7 @@ use crate::{
         template::{Template, Values},
         url::Loopback,
     },
+    egress::target::Target,
     oauth::{ClientAuth, Registration, token_response::TokenSet},
     proxy::injection::Injection,
     rows::{Credential, StoredConnection},
@@ -73,7 +74,7 @@ impl<'a> Settled<'a> {
                 (None, Some(_), _) | (None, None, None) => None,
                 (own, _, template) => Some(self.endpoint(own, template, "refresh_url")?),
             },
-            issuer: method.issuer.clone(),
+            issuer: method.issuer.as_ref().map(|issuer| issuer.render_plain(&self.values)).transpose()?,
             client_id: self.client_id.into(),
             client_secret: self.connection.secrets.client_secret.clone(),
             redirect_uri: self.redirect_uri.clone(),
@@ -114,14 +115,18 @@ impl<'a> Settled<'a> {
         kept: &IndexMap<String, String>,
         credential: &Credential,
     ) -> Result<Option<http::Request<Bytes>>> {
-        let Some(probe) = &self.connector.probe else { return Ok(None) };
         let values = self.values_with(kept, None);
-        let url = match &self.connection.config.endpoints.base_url {
-            None => self.connector.probe_url(&values, self.loopback)?,
-            Some(base) => Some(Template::literal(base.as_str()).join(&probe.url).render_url(&values, self.loopback)?),
+        let url = match (&self.connector.probe, &self.connection.config.endpoints.base_url) {
+            (None, _) => None,
+            (Some(_), None) => self.connector.probe_url(&values, self.loopback)?,
+            (Some(probe), Some(base)) => {
+                Some(Target::new(base, &probe.url.render_plain(&values)?, &[], &[])?.url().clone())
+            }
         };
-        let Some(url) = url else { return Ok(None) };
-        self.injection(kept, credential)?.probe(probe, url).map(Some)
+        match (&self.connector.probe, url) {
+            (Some(probe), Some(url)) => self.injection(kept, credential)?.probe(probe, url).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The values of a token answer that the connector keeps in the open.
@@ -161,7 +166,7 @@ impl<'a> Settled<'a> {
     }
 
     fn filled(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>> {
-        let fill = |template: &Template| Ok(template.render(&self.values)?.expose_secret().to_owned());
+        let fill = |template: &Template| -> Result<String> { Ok(template.render(&self.values)?.expose_secret().to_owned()) };
         templates.iter().map(|(name, template)| Ok((name.clone(), fill(template)?))).collect()
     }
 }

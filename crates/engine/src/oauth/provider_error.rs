@@ -16,6 +16,11 @@ pub struct ProviderError {
 }
 
 impl ProviderError {
+    /// The machine's word, for messages and logs.
+    pub fn name(&self) -> &str {
+        self.code.as_deref().unwrap_or("an error without a name")
+    }
+
     /// The error with this code and description, as the provider wrote them.
     pub fn new(code: Option<&str>, description: Option<&str>) -> Self {
         let present = |text: &String| !text.is_empty();

@@ -163,13 +163,13 @@ impl Engine {
                 self.store_refreshed(account, *epoch, &tokens, &kept, &secrets).await
             }
             Outcome::Definitive { error } => {
-                tracing::info!(account.id = %account.id, error = error.code, "the provider ended the grant");
+                tracing::info!(account.id = %account.id, error = error.name(), "the provider ended the grant");
                 self.expire(&account, "revoked").await?;
                 Err(self.reauthorization(&self.account_by_id(&organization, account_id).await?).await?)
             }
             Outcome::ClientBad { error } => {
-                self.postpone(&account, &error.code, None).await?;
-                Err(Error::ConnectionMisconfigured { connection: connection.name, reason: error.code })
+                self.postpone(&account, error.name(), None).await?;
+                Err(Error::ConnectionMisconfigured { connection: connection.name, reason: error.name().into() })
             }
             Outcome::Transient { retry_after, .. } => {
                 let retry_at = self.postpone(&account, "provider_unavailable", retry_after).await?;

@@ -122,6 +122,10 @@ pub(crate) struct StoredFlow {
 }
 
 impl StoredFlow {
+    pub(crate) fn key(&self) -> FlowKey<'_> {
+        FlowKey::Id { organization: self.organization.as_str(), id: &self.id }
+    }
+
     fn place(&self, version: i64) -> Place<'_> {
         Place {
             table: TABLE,

@@ -25,7 +25,7 @@ use crate::{
     random::Random,
     store::{Change, DataKeyRow, Store},
     time::Clock,
-    vault::{DataKey, Place, Vault},
+    vault::{DataKey, Place, Vault, data_key_id},
 };
 
 /// Reads and writes rows, opened and verified.
@@ -88,7 +88,12 @@ impl Rows {
     }
 
     async fn open<T: DeserializeOwned>(&self, organization: &Organization, place: &Place<'_>, cell: &[u8]) -> Result<T> {
-        let keys = self.data_keys(organization).await?;
+        let mut keys = self.data_keys(organization).await?;
+        if data_key_id(cell).is_some_and(|id| keys.iter().all(|key| *key.id() != id)) {
+            // Another process made a key since ours were read.
+            self.keys_lock().remove(organization);
+            keys = self.data_keys(organization).await?;
+        }
         let plain = self.vault.open(&keys, place, cell)?;
         serde_json::from_slice(&plain).map_err(|_| damaged(place.table))
     }
