@@ -52,7 +52,7 @@ impl Connector {
         let url = base.render_url(values, loopback)?;
         let (origin, _) = base.split();
         let local = loopback == Loopback::Allowed && is_local(&url);
-        if matches!(origin, Origin::Given(_)) && !local && !self.names(&url) {
+        if matches!(origin, Origin::Given(_)) && !local && !self.hosts.iter().any(|pattern| pattern.covers(&url)) {
             let problem = format!("the provider gave an API address that connector `{}` does not name", self.slug);
             return Err(Error::TargetNotAllowed { problem });
         }
@@ -76,14 +76,13 @@ impl Connector {
     }
 
     /// Whether the credential may go to `target`: `api`'s own origin ([`Self::api_url`]), or https to one of `hosts`.
+    ///
+    /// Where the provider gives each customer an address of its own, a wildcard says what that address may be. It does
+    /// not open one customer's credential to the addresses of all others.
     pub fn may_receive(&self, api: &Url, target: &Url) -> bool {
-        target.origin() == api.origin() || self.names(target)
-    }
-
-    /// Whether `hosts` covers an https URL on the usual port.
-    fn names(&self, url: &Url) -> bool {
-        let covered = url.host_str().is_some_and(|host| self.hosts.iter().any(|pattern| pattern.matches(host)));
-        url.scheme() == "https" && url.port().is_none() && covered
+        let is_given = self.base_url.as_ref().is_some_and(|base| matches!(base.split().0, Origin::Given(_)));
+        let mut open = self.hosts.iter().filter(|pattern| !(is_given && pattern.is_wildcard()));
+        target.origin() == api.origin() || open.any(|pattern| pattern.covers(target))
     }
 
     fn without_base_url(&self) -> Error {
@@ -160,7 +159,7 @@ mod tests {
     const GIVEN: &str = r#"
         name = "Acme"
         base_url = "{instance_url}"
-        hosts = ["*.acme.test"]
+        hosts = ["*.acme.test", "files.acme.test"]
         probe = { url = "/me" }
         [auth.oauth2]
         authorize_url = "https://acme.test/authorize"
@@ -200,9 +199,13 @@ mod tests {
         let may = |target: &str| connector.may_receive(&api, &Url::parse(target).unwrap());
         assert!(may("https://eu1.acme.test:8443/other"));
         assert!(may("https://files.acme.test/x"));
-        for other in
-            ["http://files.acme.test", "https://files.acme.test:8443", "https://evil.test", "https://acme.test"]
-        {
+        for other in [
+            "https://eu2.acme.test",
+            "http://files.acme.test",
+            "https://files.acme.test:8443",
+            "https://evil.test",
+            "https://acme.test",
+        ] {
             assert!(!may(other), "{other}");
         }
     }

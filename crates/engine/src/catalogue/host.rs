@@ -1,6 +1,7 @@
 //! Host names, and patterns of them: which hosts a connector's credential may reach.
 
 use serde::Deserialize;
+use url::Url;
 
 /// A host (`files.slack.com`), or every host below one (`*.salesforce.com`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -20,6 +21,16 @@ impl HostPattern {
         }
         host.strip_suffix(&self.name).and_then(|front| front.strip_suffix('.')).is_some_and(is_labels)
     }
+
+    /// Whether the pattern covers the host of an https URL on the usual port.
+    pub(super) fn covers(&self, url: &Url) -> bool {
+        url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(|host| self.matches(host))
+    }
+
+    /// Whether the pattern covers more than one host.
+    pub(super) fn is_wildcard(&self) -> bool {
+        self.below
+    }
 }
 
 impl TryFrom<String> for HostPattern {
@@ -27,7 +38,7 @@ impl TryFrom<String> for HostPattern {
 
     fn try_from(pattern: String) -> Result<Self, String> {
         let (name, below) = pattern.strip_prefix("*.").map_or((pattern.as_str(), false), |name| (name, true));
-        if !is_host_name(name) {
+        if !(is_host_name(name) || below && is_label(name) && name.starts_with(|c: char| c.is_ascii_lowercase())) {
             return Err(format!(
                 "`{pattern}` must be a host in lower case, or `*.` and a host, without scheme or port"
             ));
