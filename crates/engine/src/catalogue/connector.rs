@@ -8,7 +8,7 @@ use super::{
     nearest::nearest,
     schema::{Connector, Grant, Method, MethodKind, Send},
     template::{Template, Values},
-    url::{Loopback, Origin},
+    url::{Loopback, Origin, Piece},
 };
 use crate::{Error, Result, oauth::ClientAuth};
 
@@ -46,13 +46,12 @@ impl Connector {
         field::variables(&self.connection_fields(method), filled)
     }
 
-    /// Where API calls go. A base URL that a provider gave (`{instance_url}`) must belong to `hosts`.
+    /// Where API calls go. A host that a provider gave (`{instance_url}`) must belong to `hosts`.
     pub fn api_url(&self, values: &Values, loopback: Loopback) -> Result<Url> {
         let base = self.base_url.as_ref().ok_or_else(|| self.without_base_url())?;
         let url = base.render_url(values, loopback)?;
-        let (origin, _) = base.split();
         let local = loopback == Loopback::Allowed && is_local(&url);
-        if matches!(origin, Origin::Given(_)) && !local && !self.hosts.iter().any(|pattern| pattern.covers(&url)) {
+        if self.base_is_given() && !local && !self.hosts.iter().any(|pattern| pattern.covers(&url)) {
             let problem = format!("the provider gave an API address that connector `{}` does not name", self.slug);
             return Err(Error::TargetNotAllowed { problem });
         }
@@ -80,9 +79,24 @@ impl Connector {
     /// Where the provider gives each customer an address of its own, a wildcard says what that address may be. It does
     /// not open one customer's credential to the addresses of all others.
     pub fn may_receive(&self, api: &Url, target: &Url) -> bool {
-        let is_given = self.base_url.as_ref().is_some_and(|base| matches!(base.split().0, Origin::Given(_)));
+        let is_given = self.base_is_given();
         let mut open = self.hosts.iter().filter(|pattern| !(is_given && pattern.is_wildcard()));
         target.origin() == api.origin() || open.any(|pattern| pattern.covers(target))
+    }
+
+    /// Whether the whole host of `base_url` is a value that the provider gave, not one of the fields.
+    fn base_is_given(&self) -> bool {
+        let Some(base) = &self.base_url else { return false };
+        let whole = match base.split().0 {
+            Origin::Given(expression) => expression,
+            Origin::Written { authority, .. } => match authority[..] {
+                [Piece::Expression(expression)] => expression,
+                _ => return false,
+            },
+            Origin::None => return false,
+        };
+        let of_methods = self.auth.values().flat_map(|method| method.fields.iter().chain(&method.app));
+        !self.fields.iter().chain(of_methods).any(|(key, field)| field.variables(key).contains(&whole.subject()))
     }
 
     fn without_base_url(&self) -> Error {
@@ -183,6 +197,15 @@ mod tests {
         }
         assert!(connector.api_url(&instance("http://127.0.0.1:1"), Loopback::Allowed).is_ok());
         assert!(connector.api_url(&instance("https://evil.test"), Loopback::Allowed).is_err());
+    }
+
+    #[test]
+    fn a_base_url_that_the_developer_gives_needs_no_list() {
+        let own = GIVEN
+            .replace("hosts = [\"*.acme.test\", \"files.acme.test\"]", "fields.instance_url = { kind = \"url\" }")
+            .replace("keep = { instance_url = \"token:instance_url\" }", "");
+        let url = connector(&own).api_url(&instance("https://git.example.test"), Loopback::Refused).unwrap();
+        assert_eq!(url.host_str(), Some("git.example.test"));
     }
 
     #[test]

@@ -14,9 +14,10 @@ use super::{
     host::is_host_name,
     load,
     nearest::did_you_mean,
-    schema::{Connector, Grant, Method, MethodKind, Step},
-    template::{Expression, Template},
-    url::{Origin, Piece, is_loopback},
+    schema::{Connector, Grant, Method, MethodKind},
+    template::{Expression, Template, Values},
+    templates::{self, Used, head},
+    url::{Loopback, Origin, Piece, is_loopback},
 };
 
 /// Something in a file that breaks a rule.
@@ -143,17 +144,13 @@ struct Checker<'c> {
     findings: Vec<Finding>,
 }
 
-/// A template, and the path of its key.
-struct Used<'c> {
-    path: Vec<&'c str>,
-    template: &'c Template,
-    is_url: bool,
-}
-
 impl<'c> Checker<'c> {
     fn report(&mut self, rule: Rule, path: &[&str], problem: impl Into<String>) {
-        let at = self.document.place(path).clone();
-        self.findings.push(Finding { rule, at, problem: problem.into() });
+        let finding = Finding { rule, at: self.document.place(path).clone(), problem: problem.into() };
+        // What all methods share is checked with each of them.
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
     }
 
     fn connector(&mut self) {
@@ -231,7 +228,7 @@ impl<'c> Checker<'c> {
 
         let names = self.names(method);
         let secrets = self.secrets(method);
-        for used in self.connector_templates().into_iter().chain(method_templates(name, method)) {
+        for used in templates::of_connector(self.connector).into_iter().chain(templates::of_method(name, method)) {
             for unknown in used.template.names().map(head).filter(|name| !names.contains(name)) {
                 let nearest = did_you_mean(unknown, names.iter().copied());
                 let problem =
@@ -266,13 +263,14 @@ impl<'c> Checker<'c> {
             }
             Origin::Given(expression) => self.host_part(used, method, expression, true),
             Origin::Written { scheme, authority } => {
-                if let [Piece::Literal(host)] = authority[..] {
-                    if !(is_loopback(host) || *scheme == "https" && is_host_name(host)) {
-                        let problem = "the URL must be https and name a public host, without user or port";
-                        self.report(Rule::NotHttps, &used.path, problem);
-                    }
-                } else if *scheme != "https" {
-                    self.report(Rule::NotHttps, &used.path, "the URL must be https");
+                let literal = match authority[..] {
+                    [Piece::Literal(host)] => is_loopback(host) || *scheme == "https" && is_host_name(host),
+                    _ => *scheme == "https",
+                };
+                let unnamed = used.template.names().next().is_none();
+                if !literal || unnamed && used.template.render_url(&Values::default(), Loopback::Allowed).is_err() {
+                    let problem = "the URL must be https and name a public host, without user or port";
+                    self.report(Rule::NotHttps, &used.path, problem);
                 }
                 for expression in origin.expressions() {
                     self.host_part(used, method, expression, authority.len() == 1);
@@ -292,6 +290,7 @@ impl<'c> Checker<'c> {
             field.pattern.as_ref().is_some_and(|pattern| !NO_LABEL.iter().any(|text| pattern.matches(text)))
         };
         let problem = match field {
+            _ if expression.is_joined() => "cannot be joined with others there",
             Some(field) if field.may_be_several_labels() || whole && field.kind == FieldKind::Url => return,
             Some(_) if whole => "must be a field of kind `host` or `url`, or one with `options`",
             Some(field) if one_label(field) => return,
@@ -306,13 +305,13 @@ impl<'c> Checker<'c> {
     }
 
     fn used_fields(&mut self) {
-        let shared: BTreeSet<_> = self.connector_templates().iter().flat_map(Used::heads).collect();
+        let shared: BTreeSet<_> = templates::of_connector(self.connector).iter().flat_map(Used::heads).collect();
         let by_method: Vec<(&str, &Method, BTreeSet<&str>)> = self
             .connector
             .auth
             .iter()
             .map(|(name, method)| {
-                (name.as_str(), method, method_templates(name, method).iter().flat_map(Used::heads).collect())
+                (name.as_str(), method, templates::of_method(name, method).iter().flat_map(Used::heads).collect())
             })
             .collect();
         let mut unused: Vec<Vec<&str>> = Vec::new();
@@ -351,30 +350,6 @@ impl<'c> Checker<'c> {
         let secret = fields.filter(|(_, field)| field.secret).map(|(key, _)| key.as_str());
         secret.chain(method.keep_secret.keys().map(String::as_str)).chain(BUILT_IN_SECRETS).collect()
     }
-
-    fn connector_templates(&self) -> Vec<Used<'c>> {
-        let connector = self.connector;
-        let base = connector.base_url.iter().map(|url| Used { path: vec!["base_url"], template: url, is_url: true });
-        let headers = connector.headers.iter().map(|(name, template)| Used::text(vec!["headers", name], template));
-        let probe =
-            connector.probe.iter().map(|probe| Used { path: vec!["probe", "url"], template: &probe.url, is_url: true });
-        base.chain(headers).chain(probe).collect()
-    }
-}
-
-impl<'c> Used<'c> {
-    fn text(path: Vec<&'c str>, template: &'c Template) -> Self {
-        Self { path, template, is_url: false }
-    }
-
-    fn heads(&self) -> impl Iterator<Item = &'c str> + use<'c> {
-        self.template.names().map(head)
-    }
-}
-
-/// The name that a path begins with: `key` of `key.private_key`.
-fn head(name: &str) -> &str {
-    name.split_once('.').map_or(name, |(head, _)| head)
 }
 
 fn missing_parts(method: &Method) -> Vec<&'static str> {
@@ -392,57 +367,6 @@ fn missing_parts(method: &Method) -> Vec<&'static str> {
         (method.kind == MethodKind::Signed && method.signer.is_none(), "a signed method needs a `signer`"),
     ];
     parts.into_iter().filter_map(|(missing, problem)| missing.then_some(problem)).collect()
-}
-
-/// Every template of a method.
-fn method_templates<'c>(name: &'c str, method: &'c Method) -> Vec<Used<'c>> {
-    let urls = [
-        ("authorize_url", &method.authorize_url),
-        ("token_url", &method.token_url),
-        ("issuer", &method.issuer),
-        ("resource", &method.resource),
-        ("refresh_url", &method.refresh_url),
-        ("revoke_url", &method.revoke_url),
-        ("device_url", &method.device_url),
-        ("request_url", &method.request_url),
-        ("install_url", &method.install_url),
-    ];
-    let maps = [
-        (&["authorize_params"][..], &method.authorize_params),
-        (&["token_params"], &method.token_params),
-        (&["refresh_params"], &method.refresh_params),
-        (&["token_headers"], &method.token_headers),
-        (&["send", "headers"], &method.send.headers),
-        (&["send", "query"], &method.send.query),
-        (&["send", "body"], &method.send.body),
-    ];
-    let base = ["auth", name];
-    let mut all: Vec<Used<'c>> = Vec::new();
-    for (key, url) in urls {
-        all.extend(url.iter().map(|template| Used { path: [&base[..], &[key]].concat(), template, is_url: true }));
-    }
-    for (path, map) in maps {
-        all.extend(map.iter().map(|(key, template)| Used::text([&base[..], path, &[key]].concat(), template)));
-    }
-    if let Some(jwt) = &method.jwt {
-        all.push(Used::text([&base[..], &["jwt", "key"]].concat(), &jwt.key));
-        for (table, map) in [("header", &jwt.header), ("claims", &jwt.claims)] {
-            all.extend(map.iter().map(|(key, it)| Used::text([&base[..], &["jwt", table, key]].concat(), it)));
-        }
-    }
-    let steps = method.steps.iter().map(|step| ("steps", step));
-    let then = method.then.iter().map(|step| ("then", step));
-    let renew = method.renew.iter().map(|step| ("renew", step));
-    for (list, step) in steps.chain(then).chain(renew) {
-        all.extend(step_templates(&[&base[..], &[list]].concat(), step));
-    }
-    all
-}
-
-fn step_templates<'c>(path: &[&'c str], step: &'c Step) -> Vec<Used<'c>> {
-    let params = step.params.values().chain(step.headers.values());
-    let url = Used { path: path.to_vec(), template: &step.url, is_url: true };
-    [url].into_iter().chain(params.map(|template| Used::text(path.to_vec(), template))).collect()
 }
 
 #[cfg(test)]

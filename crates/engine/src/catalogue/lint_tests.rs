@@ -61,6 +61,12 @@ fn each_rule_names_its_line_and_the_mend() {
             "`pattern` that allows one",
         ),
         (OpenHost, tail("revoke_url = 'https://{a}/r'\nfields = { a = { pattern = '[a-z]+' } }"), 7, "kind `host`"),
+        (
+            OpenHost,
+            tail("revoke_url = 'https://{a + a}.acme.test'\nfields = { a = { kind = 'host' } }"),
+            7,
+            "cannot be joined",
+        ),
         (OpenHost, tail("revoke_url = 'https://{client_id}.acme.test'"), 7, "cannot be part of a host"),
         (OpenHost, tail("revoke_url = '{a}/r'\nkeep = { a = 'token:a' }"), 7, "needs `hosts`"),
         (SecretInUrl, tail("revoke_url = 'https://acme.test/{access_token}'"), 7, "`{access_token}` is a secret"),

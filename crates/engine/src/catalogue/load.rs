@@ -199,3 +199,130 @@ fn resolve_method<'m>(
     }
     Ok(method)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::url::Loopback, *};
+    use crate::oauth::{ClientAuth, Encoding, Pkce};
+
+    const ACME: &str = "name = 'Acme'\nbase_url = 'https://acme.test'\n[auth.oauth2]\nauthorize_url = 'https://acme.test/a'\ntoken_url = 'https://acme.test/t'\n";
+
+    fn embedded() -> Catalogue {
+        Catalogue::embedded().unwrap()
+    }
+
+    fn overlaid(file: &str, text: &str) -> Result<Catalogue> {
+        embedded().overlay([(file.to_owned(), text.to_owned())])
+    }
+
+    fn problem(result: Result<Catalogue>) -> String {
+        match result {
+            Err(Error::ConnectorInvalid { problem }) => problem,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_embedded_connector_loads_and_is_listed_by_slug() {
+        let catalogue = embedded();
+        let slugs: Vec<_> = catalogue.connectors().map(|connector| connector.unwrap().slug.as_str()).collect();
+        assert!(slugs.is_sorted() && slugs.contains(&"gmail") && !slugs.contains(&"google"), "{slugs:?}");
+    }
+
+    #[test]
+    fn a_connector_inherits_what_its_family_says() {
+        let catalogue = embedded();
+        let gmail = catalogue.connector("gmail").unwrap();
+        assert!(gmail.docs.starts_with("https://developers.google.com/"));
+        let (name, method) = gmail.supported_method(None).unwrap();
+        assert_eq!(name, "oauth2", "the file's own order comes first");
+        assert_eq!(method.token_url.as_ref().unwrap().as_str(), "https://oauth2.googleapis.com/token");
+        assert_eq!(method.scopes, ["https://www.googleapis.com/auth/gmail.modify"]);
+        assert_eq!(method.authorize_params["access_type"].as_str(), "offline");
+        assert_eq!(gmail.auth.keys().collect::<Vec<_>>(), ["oauth2", "service_account"]);
+    }
+
+    #[test]
+    fn a_method_inherits_what_another_says() {
+        let catalogue = embedded();
+        let (_, user) = catalogue.connector("slack").unwrap().supported_method(Some("user")).unwrap();
+        assert_eq!(user.client_auth, ClientAuth::Basic);
+        assert_eq!(user.response.access_token.as_deref(), Some("authed_user.access_token"));
+        assert_eq!(user.scope_params["user_scope"], ["search:read"]);
+        assert!(user.scopes.is_empty());
+    }
+
+    #[test]
+    fn what_a_file_does_not_say_has_a_default() {
+        let catalogue = overlaid("acme.toml", ACME).unwrap();
+        let (_, method) = catalogue.connector("acme").unwrap().method(None).unwrap();
+        assert_eq!((method.pkce, method.client_auth, method.encode), (Pkce::S256, ClientAuth::Body, Encoding::Form));
+        assert_eq!(method.send.headers["Authorization"].as_str(), "Bearer {access_token}");
+    }
+
+    #[test]
+    fn salesforce_goes_from_login_host_to_instance() {
+        let catalogue = embedded();
+        let salesforce = catalogue.connector("salesforce").unwrap();
+        let (_, method) = salesforce.supported_method(None).unwrap();
+        let fields = salesforce.connection_fields(method);
+        let given = IndexMap::from([("login_host".to_owned(), "Acme--dev.sandbox.my.salesforce.com".to_owned())]);
+        let mut values = salesforce.values(method, &super::super::field::fill(&fields, &given).unwrap());
+        let token_url = method.token_url.as_ref().unwrap().render_url(&values, Loopback::Refused).unwrap();
+        assert_eq!(token_url.as_str(), "https://acme--dev.sandbox.my.salesforce.com/services/oauth2/token");
+
+        values.set("instance_url", "https://acme--dev.sandbox.my.salesforce.com");
+        let probe = salesforce.probe_url(&values, Loopback::Refused).unwrap().unwrap();
+        assert_eq!(probe.as_str(), "https://acme--dev.sandbox.my.salesforce.com/services/oauth2/userinfo");
+        for evil in ["login.salesforce.com.evil.test", "evil.test/.my.salesforce.com", "acme.lightning.force.com"] {
+            let given = IndexMap::from([("login_host".to_owned(), evil.to_owned())]);
+            assert!(super::super::field::fill(&fields, &given).is_err(), "{evil}");
+        }
+    }
+
+    #[test]
+    fn a_users_file_adds_or_replaces_a_connector() {
+        let catalogue = overlaid("gmail.toml", ACME).unwrap();
+        assert_eq!(catalogue.connector("gmail").unwrap().name, "Acme");
+        assert!(overlaid("acme.toml", ACME).unwrap().connector("acme").is_ok());
+    }
+
+    #[test]
+    fn a_users_file_is_refused_at_once_with_file_line_and_mend() {
+        let problem_of = |more: &str| problem(overlaid("acme.toml", &format!("{ACME}{more}")));
+        assert_eq!(problem_of("scope = ['a']"), "acme.toml:6: unknown key `scope`; did you mean `scopes`?");
+        assert!(problem_of("revoke_url = 'http://acme.test'").starts_with("acme.toml:6: the URL must be https"));
+        assert!(problem(overlaid("Acme.toml", ACME)).contains("must be named `<slug>.toml`"));
+        assert!(problem(overlaid("../acme.toml", ACME)).contains("must be named `<slug>.toml`"));
+    }
+
+    #[test]
+    fn a_mistake_of_a_family_is_reported_where_it_stands() {
+        let document = Node::from_toml("own.toml", "name = 'A'\n[auth.oauth2]\nscopes = []").unwrap();
+        let family = Node::from_toml("families/f.toml", "\n[auth.oauth2]\npkce = 'plain'").unwrap();
+        let fault = read("own", &resolve(document.over(&family)).unwrap()).unwrap_err();
+        assert_eq!(fault.to_string(), "families/f.toml:3: `plain` is none of `S256`, `none`");
+    }
+
+    #[test]
+    fn an_unknown_connector_is_answered_with_the_nearest() {
+        let error = embedded().connector("gmial").unwrap_err();
+        assert_eq!(error.to_string(), "there is no connector `gmial` in the catalogue; did you mean `gmail`?");
+    }
+
+    #[test]
+    fn a_connector_can_be_defined_as_json() {
+        let mut definition = serde_json::json!({
+            "extends": "google",
+            "name": "Acme",
+            "base_url": "https://acme.test",
+            "auth": { "oauth2": { "scopes": ["a"] } },
+        });
+        let connector = Connector::from_json("acme", &definition).unwrap();
+        assert_eq!(connector.auth["oauth2"].scopes, ["a"]);
+        definition["auth"]["oauth2"]["scope"] = "a".into();
+        let error = Connector::from_json("acme", &definition).unwrap_err().to_string();
+        assert!(error.contains("acme, auth.oauth2.scope: unknown key `scope`; did you mean `scopes`?"), "{error}");
+        assert!(Connector::from_json("../acme", &definition).is_err());
+    }
+}

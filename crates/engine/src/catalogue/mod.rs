@@ -9,6 +9,7 @@ pub mod load;
 mod nearest;
 pub mod schema;
 pub mod template;
+mod templates;
 pub mod url;
 
 pub use document::Place;

@@ -26,7 +26,8 @@ pub struct Connector {
     pub categories: Vec<String>,
     /// Where authenticated calls go; its host is the first that may receive the credential. None: never proxied.
     pub base_url: Option<Template>,
-    /// More hosts that may receive the credential, and those that a given `base_url` must belong to.
+    /// More hosts that may receive the credential. Where the provider gives `base_url`, a wildcard says instead what its
+    /// host may be.
     #[serde(default)]
     pub hosts: Vec<HostPattern>,
     /// Sent with every API call.

@@ -255,6 +255,11 @@ impl Expression {
         }
     }
 
+    /// Whether it is made of several terms.
+    pub(super) fn is_joined(&self) -> bool {
+        self.terms.len() > 1
+    }
+
     /// The first name, for messages.
     pub(super) fn subject(&self) -> &str {
         self.terms

@@ -169,7 +169,7 @@ fn render_authority(scheme: &str, pieces: &[Piece<'_>], values: &Values) -> Resu
         let value = expression.evaluate(values, Secrets::Refused)?.to_ascii_lowercase();
         let many = matches!(expression.name().and_then(|name| values.get(name)), Some(Value::Host(_)));
         let whole = pieces.len() == 1;
-        if !whole && !(is_label(&value) || many && is_labels(&value)) {
+        if !(whole || is_label(&value) || many && is_labels(&value)) {
             let problem = "must be letters, digits and hyphens (at most 63), as in a host name";
             return Err(TemplateError::Value { name: expression.subject().into(), problem });
         }
