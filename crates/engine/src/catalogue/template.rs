@@ -159,19 +159,38 @@ pub(super) enum Secrets {
 pub enum TemplateError {
     /// A name has no value.
     #[error("`{name}` has no value")]
-    Missing { name: String },
+    Missing {
+        /// The name, as the template has it.
+        name: String,
+    },
     /// A secret would have become part of a URL or another text that is shown.
     #[error("`{name}` is a secret and cannot be part of this text")]
-    Secret { name: String },
-    /// A value cannot stand where the template puts it; `problem` says what it should look like.
+    Secret {
+        /// The secret's name.
+        name: String,
+    },
+    /// A value cannot stand where the template puts it.
     #[error("`{name}` {problem}")]
-    Value { name: String, problem: &'static str },
+    Value {
+        /// The value's name.
+        name: String,
+        /// What the value should look like, completing the sentence.
+        problem: &'static str,
+    },
     /// The text as a whole is no URL that may be called.
     #[error("`{template}` {problem}")]
-    Url { template: String, problem: &'static str },
+    Url {
+        /// The template, as it was written.
+        template: String,
+        /// What is wrong, completing the sentence.
+        problem: &'static str,
+    },
     /// A filter that this version cannot compute.
     #[error("the filter `{filter}` is not supported yet")]
-    NotSupported { filter: &'static str },
+    NotSupported {
+        /// The filter's name.
+        filter: &'static str,
+    },
 }
 
 impl From<TemplateError> for Error {
