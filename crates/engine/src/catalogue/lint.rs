@@ -14,7 +14,7 @@ use super::{
     host::is_host_name,
     load,
     nearest::did_you_mean,
-    schema::{Connector, Grant, Method, MethodKind},
+    schema::{Connector, Grant, Keep, Method, MethodKind},
     template::{Expression, Template, Values},
     templates::{self, Used, head},
     url::{Loopback, Origin, Piece, is_loopback},
@@ -57,6 +57,8 @@ pub enum Rule {
     OpenHost,
     /// No secret is part of a URL.
     SecretInUrl,
+    /// No token is kept among the plain values.
+    TokenKept,
     /// What is sent with API calls holds the credential.
     SendsNoSecret,
     /// The probe stays with the connector's hosts.
@@ -218,13 +220,7 @@ impl<'c> Checker<'c> {
         for problem in missing_parts(method) {
             self.report(Rule::Incomplete, &["auth", name], problem);
         }
-        for (standard, other) in &method.rename {
-            if !PARAMETERS.contains(&standard.as_str()) || other.is_empty() {
-                let nearest = did_you_mean(standard, PARAMETERS);
-                let problem = format!("`{standard}` cannot be renamed: it is no standard parameter{nearest}");
-                self.report(Rule::UnknownParameter, &["auth", name, "rename", standard], problem);
-            }
-        }
+        self.parameters(name, method);
 
         let names = self.names(method);
         let secrets = self.secrets(method);
@@ -250,6 +246,23 @@ impl<'c> Checker<'c> {
         if !by_engine && !sent.any(|name| secrets.contains(head(name))) {
             let problem = "`send` mentions no secret, so that calls would go out without the credential";
             self.report(Rule::SendsNoSecret, &["auth", name, "send"], problem);
+        }
+    }
+
+    /// Checks what is renamed on the way out, and kept on the way in.
+    fn parameters(&mut self, name: &str, method: &Method) {
+        for (standard, other) in &method.rename {
+            if !PARAMETERS.contains(&standard.as_str()) || other.is_empty() {
+                let nearest = did_you_mean(standard, PARAMETERS);
+                let problem = format!("`{standard}` cannot be renamed: it is no standard parameter{nearest}");
+                self.report(Rule::UnknownParameter, &["auth", name, "rename", standard], problem);
+            }
+        }
+        for (variable, source) in &method.keep {
+            if matches!(source, Keep::Token(path) if path.rsplit('.').next().is_some_and(|it| it.ends_with("_token"))) {
+                let problem = format!("`{variable}` is a token: it must stand in `keep_secret`");
+                self.report(Rule::TokenKept, &["auth", name, "keep", variable], problem);
+            }
         }
     }
 

@@ -70,6 +70,7 @@ fn each_rule_names_its_line_and_the_mend() {
         (OpenHost, tail("revoke_url = 'https://{client_id}.acme.test'"), 7, "cannot be part of a host"),
         (OpenHost, tail("revoke_url = '{a}/r'\nkeep = { a = 'token:a' }"), 7, "needs `hosts`"),
         (SecretInUrl, tail("revoke_url = 'https://acme.test/{access_token}'"), 7, "`{access_token}` is a secret"),
+        (TokenKept, tail("keep = { a = 'token:user.access_token' }"), 7, "must stand in `keep_secret`"),
         (SendsNoSecret, tail("send = { headers = { A = '{client_id}' } }"), 7, "mentions no secret"),
         (ProbeElsewhere, tail("[probe]\nurl = 'https://other.test/me'"), 8, "below `base_url`"),
         (UnknownParameter, tail("rename = { clientid = 'key' }"), 7, "did you mean `client_id`?"),
