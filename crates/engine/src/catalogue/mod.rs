@@ -1,6 +1,16 @@
 //! What providers need, read from files: one connector a file, no I/O beyond the text that is passed in.
 
+mod connector;
+mod document;
+pub mod field;
+pub mod host;
 pub mod lint;
 pub mod load;
+mod nearest;
 pub mod schema;
 pub mod template;
+mod templates;
+pub mod url;
+
+pub use document::Place;
+pub use load::Catalogue;

@@ -1,6 +1,568 @@
-//! Templates.
+//! Texts with `{names}` in them: how a connector file says "here goes the token".
+//!
+//! A template is parsed when its file is read, so that a mistake in it is found with its line. `{subdomain}` is a
+//! name, `{key.private_key}` reaches into a value that is JSON, and `{email + '/token:' + api_token | base64}` joins
+//! terms and passes them through filters. There is no other syntax, and no code.
+//!
+//! How a template becomes a URL, and what its values may not do to the host, is [`super::url`]'s concern.
 
-/// A text with `{names}` in it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-#[serde(transparent)]
-pub struct Template(String);
+use std::{fmt, str::FromStr};
+
+use data_encoding::{BASE64, HEXLOWER};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::{
+    Error,
+    secret::{ExposeSecret, Secret},
+};
+
+/// A text with names in it, parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Template {
+    source: String,
+    pub(super) parts: Vec<Part>,
+}
+
+/// A stretch of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Stands as written; never empty.
+    Literal(String),
+    /// What stood between braces.
+    Expression(Expression),
+}
+
+/// Terms that are joined, then filtered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expression {
+    terms: Vec<Term>,
+    filters: Vec<Filter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Term {
+    Literal(String),
+    Name(String),
+}
+
+/// What can be done to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filter {
+    /// RFC 4648 §4, padded.
+    Base64,
+    /// ASCII upper case.
+    Upper,
+    /// SHA-256, lower-case hex.
+    Sha256,
+    /// SHA-256 of the public half of a PEM key, base64 (Snowflake's key fingerprint).
+    SpkiSha256,
+    /// The host of a URL.
+    Host,
+}
+
+impl Filter {
+    const ALL: [(&str, Self); 5] = [
+        ("base64", Self::Base64),
+        ("upper", Self::Upper),
+        ("sha256", Self::Sha256),
+        ("spki_sha256", Self::SpkiSha256),
+        ("host", Self::Host),
+    ];
+}
+
+/// The values that fill a template, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Values(IndexMap<String, Value>);
+
+/// A value, by what may be done with it.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    /// One label, where it stands inside a host.
+    Text(String),
+    /// One label or several, where it stands inside a host.
+    Host(String),
+    /// Only for [`Template::render`].
+    Secret(Secret),
+}
+
+impl Values {
+    /// Sets a value. Where it stands inside a host it must be exactly one label.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        self.0.insert(name.into(), Value::Text(value.into()));
+        self
+    }
+
+    /// Sets a host name, or several labels of one (`eu.api`): a field of kind `host`, or a choice that the connector
+    /// file itself spells out.
+    pub fn set_host(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        self.0.insert(name.into(), Value::Host(value.into()));
+        self
+    }
+
+    /// Sets a secret: it fills headers and parameters, never a URL.
+    pub fn set_secret(&mut self, name: impl Into<String>, value: Secret) -> &mut Self {
+        self.0.insert(name.into(), Value::Secret(value));
+        self
+    }
+
+    /// Whether there is a value of exactly this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// The value of `name`; where the name is a path (`key.private_key`), the longest beginning of it that has a value
+    /// is taken as JSON and the rest is looked up in there.
+    fn find(&self, name: &str, secrets: Secrets) -> Result<Zeroizing<String>, TemplateError> {
+        let reveal = |value: &Value| match (value, secrets) {
+            (Value::Text(text) | Value::Host(text), _) => Ok(Zeroizing::new(text.clone())),
+            (Value::Secret(secret), Secrets::Shown) => Ok(Zeroizing::new(secret.expose_secret().into())),
+            (Value::Secret(_), Secrets::Refused) => Err(TemplateError::Secret { name: name.into() }),
+        };
+        let missing = || TemplateError::Missing { name: name.into() };
+        if let Some(value) = self.0.get(name) {
+            return reveal(value);
+        }
+        let (beginning, path) = name
+            .rmatch_indices('.')
+            .map(|(dot, _)| (&name[..dot], &name[dot + 1..]))
+            .find(|(beginning, _)| self.0.contains_key(*beginning))
+            .ok_or_else(missing)?;
+        let document: serde_json::Value = serde_json::from_str(&reveal(&self.0[beginning])?).map_err(|_| missing())?;
+        let pointer = format!("/{}", path.replace('.', "/"));
+        match document.pointer(&pointer) {
+            Some(serde_json::Value::String(text)) => Ok(Zeroizing::new(text.clone())),
+            Some(scalar @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => {
+                Ok(Zeroizing::new(scalar.to_string()))
+            }
+            _ => Err(missing()),
+        }
+    }
+}
+
+/// Whether a secret may be part of the text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Secrets {
+    Shown,
+    Refused,
+}
+
+/// Why a template could not be filled in. Holds names, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A name has no value.
+    #[error("`{name}` has no value")]
+    Missing {
+        /// The name, as the template has it.
+        name: String,
+    },
+    /// A secret would have become part of a URL or another text that is shown.
+    #[error("`{name}` is a secret and cannot be part of this text")]
+    Secret {
+        /// The secret's name.
+        name: String,
+    },
+    /// A value cannot stand where the template puts it.
+    #[error("`{name}` {problem}")]
+    Value {
+        /// The value's name.
+        name: String,
+        /// What the value should look like, completing the sentence.
+        problem: &'static str,
+    },
+    /// The text as a whole is no URL that may be called.
+    #[error("`{template}` {problem}")]
+    Url {
+        /// The template, as it was written.
+        template: String,
+        /// What is wrong, completing the sentence.
+        problem: &'static str,
+    },
+    /// A filter that this version cannot compute.
+    #[error("the filter `{filter}` is not supported yet")]
+    NotSupported {
+        /// The filter's name.
+        filter: &'static str,
+    },
+}
+
+impl From<TemplateError> for Error {
+    fn from(error: TemplateError) -> Self {
+        match error {
+            TemplateError::Missing { name } => Self::invalid(name, "is required"),
+            TemplateError::Value { name, problem } => Self::invalid(name, problem),
+            TemplateError::NotSupported { filter } => Self::NotSupported { what: format!("the filter `{filter}`") },
+            TemplateError::Secret { .. } | TemplateError::Url { .. } => {
+                Self::ConnectorInvalid { problem: error.to_string() }
+            }
+        }
+    }
+}
+
+impl Template {
+    /// The text as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// The names that are used, in order, repeated where they are.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts
+            .iter()
+            .flat_map(|part| match part {
+                Part::Literal(_) => &[][..],
+                Part::Expression(expression) => &expression.terms[..],
+            })
+            .filter_map(|term| match term {
+                Term::Name(name) => Some(name.as_str()),
+                Term::Literal(_) => None,
+            })
+    }
+
+    /// Fills in every name. What comes out may hold secrets, so it is one.
+    pub fn render(&self, values: &Values) -> Result<Secret, TemplateError> {
+        let mut text = Zeroizing::new(String::new());
+        self.write(values, Secrets::Shown, &mut text)?;
+        Ok(Secret::from(text.as_str()))
+    }
+
+    /// Fills in every name, and refuses those that are secret.
+    pub fn render_plain(&self, values: &Values) -> Result<String, TemplateError> {
+        let mut text = String::new();
+        self.write(values, Secrets::Refused, &mut text)?;
+        Ok(text)
+    }
+
+    /// This template, and `rest` behind it: a base URL and a path below it. One `/` stands between them.
+    pub fn join(&self, rest: &Self) -> Self {
+        let base = self.source.trim_end_matches('/');
+        let joint = if rest.source.is_empty() || rest.source.starts_with(['/', '?']) { "" } else { "/" };
+        // Whole templates put together are one: a literal never holds a brace.
+        format!("{base}{joint}{}", rest.source).parse().expect("two templates in a row are a template")
+    }
+
+    fn write(&self, values: &Values, secrets: Secrets, text: &mut String) -> Result<(), TemplateError> {
+        for part in &self.parts {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Expression(expression) => text.push_str(&expression.evaluate(values, secrets)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+impl Expression {
+    /// The name, where the expression is nothing else.
+    pub(super) fn name(&self) -> Option<&str> {
+        match (&self.terms[..], &self.filters[..]) {
+            ([Term::Name(name)], []) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether it is made of several terms.
+    pub(super) fn is_joined(&self) -> bool {
+        self.terms.len() > 1
+    }
+
+    /// The first name, for messages.
+    pub(super) fn subject(&self) -> &str {
+        self.terms
+            .iter()
+            .find_map(|term| if let Term::Name(name) = term { Some(name.as_str()) } else { None })
+            .unwrap_or("")
+    }
+
+    pub(super) fn evaluate(&self, values: &Values, secrets: Secrets) -> Result<Zeroizing<String>, TemplateError> {
+        let mut text = Zeroizing::new(String::new());
+        for term in &self.terms {
+            match term {
+                Term::Literal(literal) => text.push_str(literal),
+                Term::Name(name) => text.push_str(&values.find(name, secrets)?),
+            }
+        }
+        for filter in &self.filters {
+            text = Zeroizing::new(match filter {
+                Filter::Base64 => BASE64.encode(text.as_bytes()),
+                Filter::Upper => text.to_ascii_uppercase(),
+                Filter::Sha256 => {
+                    HEXLOWER.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
+                }
+                Filter::SpkiSha256 => return Err(TemplateError::NotSupported { filter: "spki_sha256" }),
+                Filter::Host => Url::parse(&text)
+                    .ok()
+                    .and_then(|url| url.host_str().map(str::to_owned))
+                    .ok_or_else(|| TemplateError::Value { name: self.subject().into(), problem: "must be a URL" })?,
+            });
+        }
+        Ok(text)
+    }
+}
+
+/// What is wrong with a template, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}, at character {position} of the template")]
+pub struct ParseError {
+    /// Counted from 1.
+    pub position: usize,
+    /// One clause.
+    pub problem: String,
+}
+
+impl TryFrom<String> for Template {
+    type Error = ParseError;
+
+    fn try_from(source: String) -> Result<Self, ParseError> {
+        let mut parser = Parser { source: &source, at: 0 };
+        let mut parts = Vec::new();
+        while !parser.rest().is_empty() {
+            parts.push(parser.part()?);
+        }
+        Ok(Self { parts, source })
+    }
+}
+
+impl FromStr for Template {
+    type Err = ParseError;
+
+    fn from_str(source: &str) -> Result<Self, ParseError> {
+        source.to_owned().try_into()
+    }
+}
+
+/// Reads a template from left to right.
+struct Parser<'s> {
+    source: &'s str,
+    /// In bytes, always between two characters.
+    at: usize,
+}
+
+impl<'s> Parser<'s> {
+    fn rest(&self) -> &'s str {
+        &self.source[self.at..]
+    }
+
+    fn part(&mut self) -> Result<Part, ParseError> {
+        if self.take('{') {
+            return self.expression().map(Part::Expression);
+        }
+        let literal = self.take_while(|letter| letter != '{' && letter != '}');
+        if literal.is_empty() {
+            return Err(self.error("`}` closes nothing"));
+        }
+        Ok(Part::Literal(literal.into()))
+    }
+
+    fn expression(&mut self) -> Result<Expression, ParseError> {
+        let mut terms = vec![self.term()?];
+        while self.take('+') {
+            terms.push(self.term()?);
+        }
+        let mut filters = Vec::new();
+        while self.take('|') {
+            filters.push(self.filter()?);
+        }
+        if !self.take('}') {
+            return Err(self.error("expected `+`, `|` or `}`"));
+        }
+        if !terms.iter().any(|term| matches!(term, Term::Name(_))) {
+            return Err(self.error("the braces hold no name"));
+        }
+        Ok(Expression { terms, filters })
+    }
+
+    fn term(&mut self) -> Result<Term, ParseError> {
+        self.skip_spaces();
+        if self.rest().starts_with('\'') {
+            self.at += 1;
+            let literal = self.take_while(|letter| letter != '\'');
+            if self.rest().is_empty() {
+                return Err(self.error("the quote is not closed"));
+            }
+            self.at += 1;
+            self.skip_spaces();
+            return Ok(Term::Literal(literal.into()));
+        }
+        let start = self.at;
+        let name = self.take_while(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.');
+        let whole = name.split('.').all(|step| !step.is_empty()) && !name.starts_with(|c: char| c.is_ascii_digit());
+        if !whole {
+            self.at = start;
+            return Err(self.error("expected a name, such as `{subdomain}`, or a 'literal'"));
+        }
+        self.skip_spaces();
+        Ok(Term::Name(name.into()))
+    }
+
+    fn filter(&mut self) -> Result<Filter, ParseError> {
+        self.skip_spaces();
+        let start = self.at;
+        let name = self.take_while(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        let Some((_, filter)) = Filter::ALL.into_iter().find(|(known, _)| *known == name) else {
+            self.at = start;
+            let known: Vec<_> = Filter::ALL.iter().map(|(name, _)| *name).collect();
+            return Err(self.error(format!("expected a filter ({})", known.join(", "))));
+        };
+        self.skip_spaces();
+        Ok(filter)
+    }
+
+    fn take(&mut self, letter: char) -> bool {
+        let found = self.rest().starts_with(letter);
+        if found {
+            self.at += letter.len_utf8();
+        }
+        found
+    }
+
+    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'s str {
+        let rest = self.rest();
+        let end = rest.find(|letter| !wanted(letter)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    fn skip_spaces(&mut self) {
+        self.take_while(|letter| letter == ' ');
+    }
+
+    fn error(&self, problem: impl Into<String>) -> ParseError {
+        ParseError { position: self.source[..self.at].chars().count() + 1, problem: problem.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn template(source: &str) -> Template {
+        source.parse().unwrap()
+    }
+
+    fn values() -> Values {
+        let mut values = Values::default();
+        values
+            .set("email", "ada@example.com")
+            .set("key", r#"{"client_email":"a@b","n":{"x":7,"list":["first"]}}"#)
+            .set("steps.0", r#"{"x":"y"}"#)
+            .set("url", "https://Acme.example.com/path")
+            .set_secret("api_token", Secret::from("s3cret"));
+        values
+    }
+
+    #[test]
+    fn names_are_filled_in() {
+        assert_eq!(template("to {email}, {steps.0.x}").render_plain(&values()).unwrap(), "to ada@example.com, y");
+    }
+
+    #[test]
+    fn a_path_reaches_into_json() {
+        let rendered = template("{key.client_email} {key.n.x} {key.n.list.0}").render_plain(&values());
+        assert_eq!(rendered.unwrap(), "a@b 7 first");
+        let missing = template("{key.n}").render_plain(&values());
+        assert_eq!(missing, Err(TemplateError::Missing { name: "key.n".into() }), "an object is no text");
+    }
+
+    #[test]
+    fn terms_are_joined_before_they_are_filtered() {
+        // Zendesk: `email/token:key`, in base64 (RFC 7617).
+        let rendered = template("Basic {email + '/token:' + api_token | base64}").render(&values()).unwrap();
+        assert_eq!(rendered.expose_secret(), "Basic YWRhQGV4YW1wbGUuY29tL3Rva2VuOnMzY3JldA==");
+    }
+
+    #[test]
+    fn filters_apply_from_left_to_right() {
+        let cases = [
+            ("{email | upper}", "ADA@EXAMPLE.COM"),
+            ("{url | host}", "acme.example.com"),
+            ("{url | host | upper}", "ACME.EXAMPLE.COM"),
+            // FIPS 180-2's `abc`.
+            ("{'abc' + empty | sha256}", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ];
+        let mut values = values();
+        values.set("empty", "");
+        for (source, expected) in cases {
+            assert_eq!(template(source).render_plain(&values).as_deref(), Ok(expected), "{source}");
+        }
+        let unsupported = template("{email | spki_sha256}").render_plain(&values);
+        assert_eq!(unsupported, Err(TemplateError::NotSupported { filter: "spki_sha256" }));
+    }
+
+    #[test]
+    fn a_secret_never_becomes_plain_text() {
+        let error = template("{api_token | base64}").render_plain(&values()).unwrap_err();
+        assert_eq!(error, TemplateError::Secret { name: "api_token".into() });
+        assert!(!format!("{:?}", values()).contains("s3cret"));
+    }
+
+    #[test]
+    fn names_are_listed_in_order() {
+        let template = template("https://{a}.test/{b.c}?{'x' + d + a | upper}");
+        assert_eq!(template.names().collect::<Vec<_>>(), ["a", "b.c", "d", "a"]);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place() {
+        let cases = [
+            ("ab{", 4, "expected a name"),
+            ("ab}", 3, "closes nothing"),
+            ("{a", 3, "expected `+`, `|` or `}`"),
+            ("{a b}", 4, "expected `+`, `|` or `}`"),
+            ("{a | base65}", 6, "expected a filter (base64, upper, sha256, spki_sha256, host)"),
+            ("{'a}", 5, "the quote is not closed"),
+            ("{'a'}", 6, "hold no name"),
+            ("{a..b}", 2, "expected a name"),
+            ("{0a}", 2, "expected a name"),
+            ("é{-}", 3, "expected a name"),
+        ];
+        for (source, position, problem) in cases {
+            let error = source.parse::<Template>().unwrap_err();
+            assert_eq!(error.position, position, "{source}");
+            assert!(error.problem.contains(problem), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_joined_template_has_one_slash_between() {
+        for (base, path) in [("{a}/", "/b"), ("{a}", "/b"), ("{a}/", "b"), ("{a}", "b")] {
+            assert_eq!(template(base).join(&template(path)).as_str(), "{a}/b");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_template_or_an_error(source in r"[{}'|+. a-z0-9_é]{0,40}") {
+            if let Ok(template) = source.parse::<Template>() {
+                prop_assert_eq!(template.as_str(), source.as_str());
+            }
+        }
+
+        #[test]
+        fn a_text_without_braces_is_itself(source in "[^{}]*") {
+            prop_assert_eq!(template(&source).render_plain(&Values::default()), Ok(source));
+        }
+
+        #[test]
+        fn a_value_is_never_read_as_a_template(value in ".*") {
+            let mut values = Values::default();
+            values.set("a", value.clone());
+            prop_assert_eq!(template("<{a}>").render_plain(&values), Ok(format!("<{value}>")));
+        }
+    }
+}
