@@ -8,13 +8,14 @@ use crate::Error;
 /// The error that `refusal` means to a caller of the store at `path`.
 pub(super) fn meaning(refusal: &Refusal, path: &str) -> Error {
     let failed = |reason: &str| Error::StoreFailed { reason: reason.into() };
-    let code = match refusal {
-        Refusal::SqliteFailure(error, _) => error.code,
-        Refusal::FromSqlConversionFailure(..)
-        | Refusal::InvalidColumnType(..)
-        | Refusal::IntegralValueOutOfRange(..)
-        | Refusal::Utf8Error(..) => return Error::IntegrityFailed { what: "a row of the store".into() },
-        _ => return Error::Internal { reason: "a statement does not fit the database".into() },
+    let Some(code) = refusal.sqlite_error_code() else {
+        return match refusal {
+            Refusal::FromSqlConversionFailure(..)
+            | Refusal::InvalidColumnType(..)
+            | Refusal::IntegralValueOutOfRange(..)
+            | Refusal::Utf8Error(..) => Error::IntegrityFailed { what: "a row of the store".into() },
+            _ => Error::Internal { reason: "a statement of the store is wrong".into() },
+        };
     };
     match code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => Error::StoreBusy,
@@ -22,7 +23,11 @@ pub(super) fn meaning(refusal: &Refusal, path: &str) -> Error {
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
             Error::StoreReadOnly { path: path.into() }
         }
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Error::StoreCorrupt { path: path.into() },
+        // `Unknown` is SQLite's word for a statement that names what isn't there. Ours are tested against the schema,
+        // so it is the schema that was changed.
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown => {
+            Error::StoreCorrupt { path: path.into() }
+        }
         ErrorCode::SystemIoFailure if lost_sync(refusal) => {
             failed("the disk could not confirm a write; check it, then open the store again")
         }
@@ -87,7 +92,8 @@ mod tests {
             (ffi::SQLITE_IOERR_FSYNC, "STORE_FAILED"),
             (ffi::SQLITE_NOMEM, "STORE_FAILED"),
             (ffi::SQLITE_TOOBIG, "STORE_FAILED"),
-            (ffi::SQLITE_ERROR, "INTERNAL"),
+            (ffi::SQLITE_ERROR, "STORE_CORRUPT"),
+            (ffi::SQLITE_MISUSE, "INTERNAL"),
         ] {
             let error = meaning(&refusal(code), "store.db");
             assert_eq!(error.code(), ours, "SQLite's {code}");

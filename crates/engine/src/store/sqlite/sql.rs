@@ -157,8 +157,10 @@ mod tests {
             let nothing = vec![rusqlite::types::Null; plan.parameter_count()];
             let steps = plan.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
             for step in steps.map(Result::unwrap) {
-                let slow = step.contains("TEMP B-TREE") || (step.starts_with("SCAN") && step != "SCAN CONSTANT ROW");
-                assert!(!slow, "{step}: {sql}");
+                // An organization has few data keys.
+                let sorts = step.contains("TEMP B-TREE") && sql != DATA_KEYS;
+                let scans = step.starts_with("SCAN") && step != "SCAN CONSTANT ROW";
+                assert!(!sorts && !scans, "{step}: {sql}");
             }
         }
     }
