@@ -1,1 +1,294 @@
 //! The refresh journal: token responses, durable before they are parsed.
+//!
+//! A provider that rotates refresh tokens has forgotten the old one by the time its answer arrives, so the answer must
+//! outlive a crash and a full disk. The journal is one file of fixed slots beside the database, all of it written when
+//! it is made: a later write replaces bytes that the file has already and needs no room. (File systems that copy on
+//! write, such as btrfs and ZFS, don't promise that.) A slot is reserved before the request is sent, filled when the
+//! answer is in, and cleared when the store has the tokens. What a killed process left is handed out when the journal
+//! is next opened.
+//!
+//! The journal sees only sealed bytes. The store's owner lock keeps other processes out of it.
+//!
+//! A write waits for the disk, so it runs on tokio's threads for blocking work; it is carried out even when its caller
+//! stops waiting.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use aws_lc_rs::digest;
+use tokio::sync::Semaphore;
+
+use super::files;
+use crate::{Error, Result};
+
+/// How many refreshes can be under way at a time; others wait for a slot.
+pub const SLOTS: usize = 64;
+
+/// The bytes of a slot.
+const SLOT: usize = 64 * 1024;
+
+/// A slot's first bytes: what it is, and the version of its form.
+const MAGIC: [u8; 8] = *b"obhfjrn1";
+
+/// Magic, sequence (8 bytes), length (4 bytes), both little-endian, and the SHA-256 of all that and the entry.
+const HEADER: usize = CHECKSUM_AT + digest::SHA256_OUTPUT_LEN;
+const CHECKSUM_AT: usize = 8 + 8 + 4;
+
+/// The longest entry that a slot takes.
+pub const MAX_ENTRY: usize = SLOT - HEADER;
+
+/// The journal of one store, in a file or in memory.
+#[derive(Debug)]
+pub struct Journal {
+    shared: Arc<Shared>,
+}
+
+/// What a journal and its slots share.
+#[derive(Debug)]
+struct Shared {
+    /// None in memory, where nothing outlives the process anyway.
+    file: Option<File>,
+    free: Mutex<Vec<usize>>,
+    /// One permit for each free slot.
+    permits: Semaphore,
+    /// How many slots are out of use until the next opening, because an entry stayed in them.
+    kept: AtomicUsize,
+    slots: usize,
+    sequence: AtomicU64,
+    /// The system could not say that an entry reached the disk, so no further one is trusted to it.
+    broken: AtomicBool,
+}
+
+/// What a killed process left.
+#[derive(Debug)]
+pub struct Entry {
+    /// The sealed bytes, as they were written.
+    pub sealed: Vec<u8>,
+    /// Where they are, to be cleared when they are dealt with.
+    pub slot: Slot,
+}
+
+/// One slot, held by one refresh.
+///
+/// Dropped unwritten it is free again. Dropped with an entry in it, it keeps the entry for the next opening.
+#[derive(Debug)]
+pub struct Slot {
+    shared: Arc<Shared>,
+    index: usize,
+    written: AtomicBool,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, makes it where there is none, and returns the entries that were left there, the
+    /// oldest first. Waits for the disk. Slots whose write a crash tore are empty: nothing durable was promised.
+    ///
+    /// Fails with `STORE_FULL` or `STORE_READ_ONLY` when the file cannot be made in full.
+    pub fn open(path: &Path) -> Result<(Self, Vec<Entry>)> {
+        let mut file = files::open_private(path)?;
+        files::make_private(path)?;
+        let slots = preallocate(&mut file, path).map_err(|error| files::failure(&error, path))?;
+        let mut found = Vec::new();
+        let mut free = Vec::new();
+        let mut bytes = vec![0; SLOT];
+        for index in 0..slots {
+            file.read_exact(&mut bytes).map_err(|error| files::failure(&error, path))?;
+            match decode(&bytes) {
+                Some((sequence, sealed)) => found.push((sequence, index, sealed.to_vec())),
+                None => free.push(index),
+            }
+        }
+        found.sort_unstable_by_key(|(sequence, ..)| *sequence);
+        let next = found.last().map_or(0, |(sequence, ..)| sequence.wrapping_add(1));
+        let journal = Self::with(Some(file), free, slots, next);
+        let entry = |(_, index, sealed)| Entry { sealed, slot: journal.slot(index, true) };
+        let entries = found.into_iter().map(entry).collect();
+        Ok((journal, entries))
+    }
+
+    /// A journal for a store in memory: its slots count, and keep nothing.
+    pub fn memory() -> Self {
+        Self::with(None, (0..SLOTS).collect(), SLOTS, 0)
+    }
+
+    /// A free slot, waiting for one when all are taken.
+    ///
+    /// Fails with `STORE_FAILED` when the disk has failed to confirm an entry, or when so many slots hold entries that
+    /// were never cleared that none will be free before the journal is opened again.
+    pub async fn reserve(&self) -> Result<Slot> {
+        if self.shared.broken.load(Ordering::Acquire) {
+            return Err(unconfirmed());
+        }
+        let full = || Error::StoreFailed { reason: "the refresh journal is full; open the store again".into() };
+        // The slot gives the permit back when it is free again.
+        self.shared.permits.acquire().await.map_err(|_| full())?.forget();
+        let index = self.shared.free().pop().ok_or_else(full)?;
+        Ok(self.slot(index, false))
+    }
+
+    fn with(file: Option<File>, free: Vec<usize>, slots: usize, sequence: u64) -> Self {
+        let shared = Shared {
+            file,
+            permits: Semaphore::new(free.len()),
+            free: Mutex::new(free),
+            kept: AtomicUsize::new(0),
+            slots,
+            sequence: AtomicU64::new(sequence),
+            broken: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn slot(&self, index: usize, written: bool) -> Slot {
+        Slot { shared: Arc::clone(&self.shared), index, written: AtomicBool::new(written) }
+    }
+}
+
+impl Slot {
+    /// Writes the slot's entry, over an earlier one, and returns when it is durable.
+    ///
+    /// Fails with `INTERNAL` when it is longer than [`MAX_ENTRY`], and with `STORE_FAILED` when the disk fails.
+    pub async fn write(&self, sealed: &[u8]) -> Result<()> {
+        if sealed.len() > MAX_ENTRY {
+            return Err(Error::Internal { reason: "an entry is too long for the refresh journal".into() });
+        }
+        // Whatever comes of it, the slot is no longer known to be empty.
+        self.written.store(true, Ordering::Release);
+        let bytes = encode(self.shared.sequence.fetch_add(1, Ordering::Relaxed), sealed);
+        self.put(bytes, Durability::Durable).await
+    }
+
+    /// Overwrites the entry and frees the slot. It isn't waited for to be durable: an entry that comes back after a
+    /// loss of power was dealt with, and dealing with it again changes nothing.
+    ///
+    /// Fails with `STORE_FAILED` when the disk fails; the slot is then out of use until the journal is next opened.
+    pub async fn clear(self) -> Result<()> {
+        if self.written.load(Ordering::Acquire) {
+            self.put(vec![0; SLOT], Durability::Eventual).await?;
+            self.written.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    async fn put(&self, bytes: Vec<u8>, durability: Durability) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let offset = (self.index * SLOT) as u64;
+        let put = tokio::task::spawn_blocking(move || shared.put(&bytes, offset, durability));
+        put.await.map_err(|_| Error::Internal { reason: "the refresh journal's write has stopped".into() })?
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.written.load(Ordering::Acquire) {
+            self.shared.free().push(self.index);
+            self.shared.permits.add_permits(1);
+        } else if self.shared.kept.fetch_add(1, Ordering::AcqRel) + 1 == self.shared.slots {
+            // No slot will ever be free: whoever waits is told.
+            self.shared.permits.close();
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    Durable,
+    Eventual,
+}
+
+impl Shared {
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<usize>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, bytes: &[u8], offset: u64, durability: Durability) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let failed = |_| Error::StoreFailed { reason: "the disk did not write the refresh journal".into() };
+        write_at(file, bytes, offset).map_err(failed)?;
+        if durability == Durability::Durable {
+            file.sync_data().map_err(|_| {
+                // The system may report the next attempt as done although the data is gone.
+                self.broken.store(true, Ordering::Release);
+                unconfirmed()
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn unconfirmed() -> Error {
+    Error::StoreFailed { reason: "the disk could not confirm a write; check it, then open the store again".into() }
+}
+
+/// Makes the file as long as its slots, every byte of it written and durable, and says how many slots it has.
+fn preallocate(file: &mut File, path: &Path) -> io::Result<usize> {
+    let length = file.seek(SeekFrom::End(0))?;
+    // A version with more slots may have left entries in them.
+    let slots = usize::try_from(length.div_ceil(SLOT as u64)).unwrap_or(SLOTS).max(SLOTS);
+    let missing = (slots * SLOT) as u64 - length;
+    if missing > 0 {
+        io::copy(&mut io::repeat(0).take(missing), file)?;
+        file.sync_all()?;
+        files::sync_folder(path.parent().filter(|folder| folder != &Path::new("")).unwrap_or(Path::new(".")))?;
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(slots)
+}
+
+fn encode(sequence: u64, sealed: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER + sealed.len());
+    bytes.extend(MAGIC);
+    bytes.extend(sequence.to_le_bytes());
+    bytes.extend((sealed.len() as u32).to_le_bytes());
+    let checksum = checksum(&bytes, sealed);
+    bytes.extend(checksum.as_ref());
+    bytes.extend(sealed);
+    bytes
+}
+
+/// The sequence and the entry of a slot; nothing when it is empty or was torn.
+fn decode(slot: &[u8]) -> Option<(u64, &[u8])> {
+    let (header, rest) = slot.split_at_checked(HEADER)?;
+    let (head, sum) = header.split_at_checked(CHECKSUM_AT)?;
+    let (sequence, length) = head.strip_prefix(&MAGIC)?.split_at_checked(8)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?);
+    let sealed = rest.get(..usize::try_from(length).ok()?)?;
+    (checksum(head, sealed).as_ref() == sum).then_some((u64::from_le_bytes(sequence.try_into().ok()?), sealed))
+}
+
+fn checksum(head: &[u8], sealed: &[u8]) -> digest::Digest {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    digest.update(head);
+    digest.update(sealed);
+    digest.finish()
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = &bytes[written..];
+                offset += written as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

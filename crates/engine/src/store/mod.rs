@@ -5,6 +5,7 @@
 //! each against the version that the writer had read. That is the whole of concurrency control, and both SQLite and
 //! PostgreSQL do it well.
 
+mod files;
 pub mod journal;
 pub mod sqlite;
 
@@ -41,29 +42,40 @@ pub struct DataKeyRow {
 /// An app's set-up of one connector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionRow {
+    /// Whose; the first part of the key.
     pub organization: String,
+    /// Random (`conn_…`); the second part of the key.
     pub id: String,
     /// Unique in the organization; lower case.
     pub name: String,
+    /// The slug of its connector.
     pub connector: String,
+    /// Whether it may be used.
     pub enabled: bool,
     /// Everything that is no secret, as JSON.
     pub config: String,
     /// The app's secrets, sealed.
     pub secrets: Option<Vec<u8>>,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last written.
     pub updated_at: Timestamp,
     /// Grows by one with every write.
     pub version: i64,
+    /// The codec's MAC over the columns.
     pub mac: Vec<u8>,
 }
 
 /// One person's credential on one connection. Unique by organization, connection and identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRow {
+    /// Whose; the first part of the key.
     pub organization: String,
+    /// Random (`ca_…`); the second part of the key.
     pub id: String,
+    /// The connection that it belongs to; it is deleted with it.
     pub connection_id: String,
+    /// The app's own id of the person.
     pub identifier: String,
     /// The wire's name of the status.
     pub status: String,
@@ -75,19 +87,28 @@ pub struct AccountRow {
     pub refresh_at: Option<Timestamp>,
     /// The credential, sealed.
     pub credential: Option<Vec<u8>>,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last written.
     pub updated_at: Timestamp,
+    /// Grows by one with every write.
     pub version: i64,
+    /// The codec's MAC over the columns.
     pub mac: Vec<u8>,
 }
 
 /// One authorization under way, from link to outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowRow {
+    /// Whose; the first part of the key.
     pub organization: String,
+    /// Random; the second part of the key.
     pub id: String,
+    /// The connection that is being authorized.
     pub connection_id: String,
+    /// The account that the credential is meant for; the flow is deleted with it.
     pub account_id: String,
+    /// How far it has come, in the words of `connect`.
     pub status: String,
     /// SHA-256 of the link's token; unique.
     pub link_hash: Vec<u8>,
@@ -99,32 +120,55 @@ pub struct FlowRow {
     pub facts: String,
     /// What is held between steps (the PKCE verifier, then the code), sealed.
     pub held: Option<Vec<u8>>,
+    /// When it is over. Whoever ends a flow earlier moves this to that moment: until then it counts as under way.
     pub expires_at: Timestamp,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// Grows by one with every write.
     pub version: i64,
+    /// The codec's MAC over the columns.
     pub mac: Vec<u8>,
 }
 
 /// How a connection is found.
 #[derive(Debug, Clone, Copy)]
 pub enum ConnectionKey<'a> {
+    /// By its random id.
     Id(&'a str),
+    /// By its name, in lower case.
     Name(&'a str),
 }
 
 /// How an account is found.
 #[derive(Debug, Clone, Copy)]
 pub enum AccountKey<'a> {
+    /// By its random id.
     Id(&'a str),
-    Identifier { connection_id: &'a str, identifier: &'a str },
+    /// By the person, on one connection.
+    Identifier {
+        /// The connection's id.
+        connection_id: &'a str,
+        /// The app's own id of the person, byte for byte.
+        identifier: &'a str,
+    },
 }
 
-/// How a flow is found. Browsers know no organization: these hashes of 256-bit secrets are keys by themselves.
+/// How a flow is found. Browsers know no organization: the hashes of 256-bit secrets are keys by themselves. An id is
+/// no secret, so it needs its organization.
 #[derive(Debug, Clone, Copy)]
 pub enum FlowKey<'a> {
-    Id(&'a str),
+    /// By its id, within its organization.
+    Id {
+        /// Whose.
+        organization: &'a str,
+        /// The flow's id.
+        id: &'a str,
+    },
+    /// By the SHA-256 of the link's token.
     Link(&'a [u8]),
+    /// By the SHA-256 of the OAuth `state`.
     State(&'a [u8]),
+    /// By the SHA-256 of the verification nonce.
     Nonce(&'a [u8]),
 }
 
@@ -133,42 +177,63 @@ pub enum FlowKey<'a> {
 pub struct AccountFilter {
     /// Only of these connections; empty means all.
     pub connection_ids: Vec<String>,
+    /// Only of this person.
     pub identifier: Option<String>,
 }
 
-/// One part of a commit. `version` in a replaced or deleted row is the version that was read: the row itself carries
-/// the next one.
+/// One part of a commit.
+///
+/// A row of `Replace…` carries the version after the one that was read, so the stored row must have `version - 1`.
+/// `version` in `Delete…` and `Require…` is the one that was read.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// Makes an empty store this one. Conflicts when it has a name already.
     Initialize(Meta),
+    /// Adds a data key.
     InsertDataKey(DataKeyRow),
+    /// Adds a connection. Conflicts when its id or name is taken.
     InsertConnection(ConnectionRow),
+    /// Overwrites a connection. Conflicts when the name is taken.
     ReplaceConnection(ConnectionRow),
     /// Deletes the connection with its accounts and flows.
     DeleteConnection {
+        /// Whose.
         organization: String,
+        /// The connection's id.
         id: String,
+        /// The version that was read.
         version: i64,
     },
     /// Conflicts unless the connection still has this version: for decisions that rest on it.
     RequireConnection {
+        /// Whose.
         organization: String,
+        /// The connection's id.
         id: String,
+        /// The version that was read.
         version: i64,
     },
+    /// Adds an account. Conflicts when its id is taken, its connection has one for the person, or there is no such
+    /// connection.
     InsertAccount(AccountRow),
+    /// Overwrites an account.
     ReplaceAccount(AccountRow),
     /// Deletes the account with its flows.
     DeleteAccount {
+        /// Whose.
         organization: String,
+        /// The account's id.
         id: String,
+        /// The version that was read.
         version: i64,
     },
+    /// Adds a flow. Conflicts when its id or one of its hashes is taken, or there is no such account.
     InsertFlow(FlowRow),
+    /// Overwrites a flow.
     ReplaceFlow(FlowRow),
-    /// Deletes flows that expired before this moment.
+    /// Deletes flows, of every organization, that were over before this moment.
     ForgetFlows {
+        /// The moment.
         before: Timestamp,
     },
 }
@@ -183,18 +248,29 @@ pub enum Commit {
     Conflict,
 }
 
-/// Where rows are kept. `Replace…` rows carry `version = read version + 1`; the store compares with `version - 1`.
+/// Where rows are kept.
+///
+/// Every call fails with `STORE_BUSY`, `STORE_FULL`, `STORE_READ_ONLY`, `STORE_CORRUPT` or `STORE_FAILED`, by what the
+/// caller must do, with `INTEGRITY_FAILED` where a row has a shape that no version of onbehalf wrote, and with `CLOSED`
+/// after [`Store::close`].
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// What the store says about itself; nothing when it is empty.
     async fn meta(&self) -> Result<Option<Meta>>;
+
     /// An organization's data keys, the newest first.
     async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>>;
+
+    /// One connection, where there is one.
     async fn connection(&self, organization: &str, key: ConnectionKey<'_>) -> Result<Option<ConnectionRow>>;
-    /// Connections by name, after `after`.
+
+    /// At most `limit` connections, ordered by name, after the name `after`.
     async fn connections(&self, organization: &str, after: Option<&str>, limit: u32) -> Result<Vec<ConnectionRow>>;
+
+    /// One account, where there is one.
     async fn account(&self, organization: &str, key: AccountKey<'_>) -> Result<Option<AccountRow>>;
-    /// Accounts by id, after `after`.
+
+    /// At most `limit` accounts, ordered by id, after the id `after`.
     async fn accounts(
         &self,
         organization: &str,
@@ -202,18 +278,26 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<AccountRow>>;
+
+    /// One flow, where there is one.
     async fn flow(&self, key: FlowKey<'_>) -> Result<Option<FlowRow>>;
+
     /// How many flows of an account, and of the whole organization, are not over at `now`.
     async fn pending_flows(&self, organization: &str, account_id: &str, now: Timestamp) -> Result<PendingFlows>;
-    /// Applies all changes, or none.
+
+    /// Applies all changes, or none, and returns when they are durable. A caller that stops waiting leaves it unknown
+    /// whether they were applied: read again before deciding.
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit>;
-    /// Finishes what is under way and closes the database.
+
+    /// Finishes the commits under way and closes the database. Closing twice is no error.
     async fn close(&self) -> Result<()>;
 }
 
 /// How many flows are under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PendingFlows {
+    /// Of the account.
     pub of_account: u32,
+    /// Of the organization, the account's included.
     pub of_organization: u32,
 }

@@ -1,0 +1,215 @@
+//! What the journal promises. The process is killed in `sqlite::tests::killing`, together with the store.
+
+use std::fs;
+
+use super::*;
+
+fn journal() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    (folder, path)
+}
+
+fn sealed(entries: &[Entry]) -> Vec<&[u8]> {
+    entries.iter().map(|entry| entry.sealed.as_slice()).collect()
+}
+
+#[tokio::test]
+async fn an_entry_stays_until_it_is_cleared() {
+    let (_folder, path) = journal();
+    let (journal, entries) = Journal::open(&path).unwrap();
+    assert!(entries.is_empty());
+    for entry in [b"first", b"later"] {
+        journal.reserve().await.unwrap().write(entry).await.unwrap();
+    }
+    drop(journal);
+
+    let (journal, entries) = Journal::open(&path).unwrap();
+    assert_eq!(sealed(&entries), [b"first", b"later"]);
+    for entry in entries {
+        entry.slot.clear().await.unwrap();
+    }
+    assert_eq!(journal.shared.permits.available_permits(), SLOTS);
+    drop(journal);
+    assert!(Journal::open(&path).unwrap().1.is_empty());
+}
+
+#[tokio::test]
+async fn entries_come_back_in_the_order_they_were_written() {
+    let (_folder, path) = journal();
+    for round in 0..5u8 {
+        let (journal, entries) = Journal::open(&path).unwrap();
+        let before: Vec<_> = (0..round).map(|number| vec![number]).collect();
+        assert_eq!(sealed(&entries), before);
+        journal.reserve().await.unwrap().write(&[round]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_slot_that_was_not_written_is_free_again() {
+    let (_folder, path) = journal();
+    let (journal, _) = Journal::open(&path).unwrap();
+    for _ in 0..SLOTS * 2 {
+        journal.reserve().await.unwrap();
+    }
+    assert_eq!(journal.shared.permits.available_permits(), SLOTS);
+}
+
+#[tokio::test]
+async fn a_written_slot_is_not_handed_out_again() {
+    let (_folder, path) = journal();
+    let (journal, _) = Journal::open(&path).unwrap();
+    for number in 0..SLOTS {
+        journal.reserve().await.unwrap().write(&number.to_le_bytes()).await.unwrap();
+    }
+    assert_eq!(journal.reserve().await.unwrap_err().code(), "STORE_FAILED");
+    drop(journal);
+    assert_eq!(Journal::open(&path).unwrap().1.len(), SLOTS);
+}
+
+#[tokio::test]
+async fn whoever_finds_all_slots_taken_waits_for_one() {
+    let journal = Journal::memory();
+    let mut held = Vec::new();
+    for _ in 0..SLOTS {
+        held.push(journal.reserve().await.unwrap());
+    }
+    let mut waiting = Box::pin(journal.reserve());
+    assert!(now(&mut waiting).is_none());
+    drop(held.pop());
+    assert!(now(&mut waiting).is_some_and(|slot| slot.is_ok()));
+}
+
+/// The future's value, if it has one already.
+fn now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::Pin::new(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn a_torn_write_is_no_entry() {
+    let (_folder, path) = journal();
+    let (journal, _) = Journal::open(&path).unwrap();
+    let entry = vec![7; 9000];
+    let slot = journal.reserve().await.unwrap();
+    slot.write(&entry).await.unwrap();
+    let offset = slot.index * SLOT;
+    drop(slot);
+    drop(journal);
+
+    let whole = fs::read(&path).unwrap();
+    // Torn at the sectors of a disk, and at the fields of the header.
+    for reached in [0, 4, 8, 12, 16, 20, HEADER - 1, HEADER, 512, 4096, HEADER + entry.len() - 1] {
+        let mut torn = whole.clone();
+        torn[offset + reached..offset + SLOT].fill(0);
+        fs::write(&path, torn).unwrap();
+        assert!(Journal::open(&path).unwrap().1.is_empty(), "{reached}");
+    }
+    fs::write(&path, whole).unwrap();
+    assert_eq!(sealed(&Journal::open(&path).unwrap().1), [entry]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_was_encoded_is_decoded(sequence: u64, sealed in proptest::collection::vec(0u8.., 0..2000)) {
+        let mut slot = encode(sequence, &sealed);
+        slot.resize(SLOT, 0);
+        proptest::prop_assert_eq!(decode(&slot), Some((sequence, sealed.as_slice())));
+    }
+
+    #[test]
+    fn a_changed_byte_makes_it_no_entry(sealed in proptest::collection::vec(0u8.., 0..200), at: proptest::sample::Index, by in 1u8..) {
+        let mut slot = encode(1, &sealed);
+        let at = at.index(slot.len());
+        slot[at] ^= by;
+        proptest::prop_assert_eq!(decode(&slot), None);
+    }
+}
+
+#[tokio::test]
+async fn the_longest_entry_fits_and_a_longer_one_is_refused() {
+    let (_folder, path) = journal();
+    let (journal, _) = Journal::open(&path).unwrap();
+    let neighbours = [journal.reserve().await.unwrap(), journal.reserve().await.unwrap()];
+    for slot in &neighbours {
+        slot.write(&vec![9; MAX_ENTRY]).await.unwrap();
+        assert_eq!(slot.write(&vec![9; MAX_ENTRY + 1]).await.unwrap_err().code(), "INTERNAL");
+    }
+    drop(neighbours);
+    drop(journal);
+    assert_eq!(sealed(&Journal::open(&path).unwrap().1), [vec![9; MAX_ENTRY], vec![9; MAX_ENTRY]]);
+}
+
+// F13, F14: a write must need no room that a full disk could refuse.
+#[tokio::test]
+async fn the_file_is_written_in_full_when_it_is_made_and_never_grows() {
+    let (_folder, path) = journal();
+    let (journal, _) = Journal::open(&path).unwrap();
+    let made = fs::metadata(&path).unwrap();
+    assert_eq!(made.len(), (SLOTS * SLOT) as u64);
+    #[cfg(unix)]
+    assert!(std::os::unix::fs::MetadataExt::blocks(&made) * 512 >= made.len(), "the file is sparse");
+    for _ in 0..SLOTS {
+        journal.reserve().await.unwrap().write(&vec![1; MAX_ENTRY]).await.unwrap();
+    }
+    assert_eq!(fs::metadata(&path).unwrap().len(), made.len());
+}
+
+#[tokio::test]
+async fn a_file_whose_making_was_interrupted_is_completed() {
+    let (_folder, path) = journal();
+    fs::write(&path, vec![0; SLOT + 17]).unwrap();
+    let (journal, entries) = Journal::open(&path).unwrap();
+    assert!(entries.is_empty());
+    assert_eq!(journal.shared.permits.available_permits(), SLOTS);
+    assert_eq!(fs::metadata(&path).unwrap().len(), (SLOTS * SLOT) as u64);
+}
+
+// C23: what was cleared is gone from the file.
+#[tokio::test]
+async fn a_cleared_entry_leaves_no_bytes() {
+    let (_folder, path) = journal();
+    let (journal, _) = Journal::open(&path).unwrap();
+    let slot = journal.reserve().await.unwrap();
+    slot.write(b"CANARY").await.unwrap();
+    assert!(contains(&path, b"CANARY"));
+    slot.clear().await.unwrap();
+    assert!(!contains(&path, b"CANARY"));
+}
+
+fn contains(path: &Path, bytes: &[u8]) -> bool {
+    fs::read(path).unwrap().windows(bytes.len()).any(|window| window == bytes)
+}
+
+// F12.
+#[tokio::test]
+async fn nothing_is_reserved_after_a_write_that_the_disk_did_not_confirm() {
+    let journal = Journal::memory();
+    journal.shared.broken.store(true, Ordering::Release);
+    assert_eq!(journal.reserve().await.unwrap_err().code(), "STORE_FAILED");
+}
+
+// A69.
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_reads_the_journal() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (_folder, path) = journal();
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let _journal = Journal::open(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_journal_in_memory_counts_its_slots() {
+    let journal = Journal::memory();
+    let slot = journal.reserve().await.unwrap();
+    slot.write(b"sealed").await.unwrap();
+    assert_eq!(journal.shared.permits.available_permits(), SLOTS - 1);
+    slot.clear().await.unwrap();
+    assert_eq!(journal.shared.permits.available_permits(), SLOTS);
+}

@@ -1,0 +1,67 @@
+//! One commit's changes, as statements in a transaction.
+
+use rusqlite::{Connection, Result, ToSql, TransactionBehavior, params};
+
+use super::{failure, rows, sql};
+use crate::store::{Change, Commit};
+
+/// Applies several commits in one durable transaction: each by itself all or nothing, in their order.
+///
+/// The transaction takes the write lock at its beginning. One that reads first and writes later is refused with
+/// `SQLITE_BUSY_SNAPSHOT` when another program wrote in between.
+pub(super) fn apply_together(connection: &mut Connection, commits: &[&[Change]]) -> Result<Vec<Commit>> {
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut outcomes = Vec::with_capacity(commits.len());
+    for changes in commits {
+        let savepoint = transaction.savepoint()?;
+        let outcome = apply(&savepoint, changes)?;
+        match outcome {
+            Commit::Applied => savepoint.commit()?,
+            Commit::Conflict => savepoint.finish()?,
+        }
+        outcomes.push(outcome);
+    }
+    transaction.commit()?;
+    Ok(outcomes)
+}
+
+/// Applies `changes` up to the first that conflicts; the caller takes them back then.
+fn apply(connection: &Connection, changes: &[Change]) -> Result<Commit> {
+    for change in changes {
+        match apply_one(connection, change) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Commit::Conflict),
+            Err(refusal) if failure::is_conflict(&refusal) => return Ok(Commit::Conflict),
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok(Commit::Applied)
+}
+
+/// Applies one change, and says whether it met the row that it expects.
+fn apply_one(connection: &Connection, change: &Change) -> Result<bool> {
+    let write = |sql: &str, values: &[&dyn ToSql]| Ok(connection.prepare_cached(sql)?.execute(values)? == 1);
+    match change {
+        Change::Initialize(meta) => write(sql::INITIALIZE, &rows::meta_values(meta)),
+        Change::InsertDataKey(key) => write(sql::INSERT_DATA_KEY, &rows::data_key_values(key)),
+        Change::InsertConnection(row) => write(sql::INSERT_CONNECTION, &rows::connection_values(row)),
+        Change::ReplaceConnection(row) => write(sql::REPLACE_CONNECTION, &rows::connection_values(row)),
+        Change::DeleteConnection { organization, id, version } => {
+            write(sql::DELETE_CONNECTION, params![organization, id, version])
+        }
+        Change::RequireConnection { organization, id, version } => {
+            connection.prepare_cached(sql::REQUIRE_CONNECTION)?.exists(params![organization, id, version])
+        }
+        Change::InsertAccount(row) => write(sql::INSERT_ACCOUNT, &rows::account_values(row)),
+        Change::ReplaceAccount(row) => write(sql::REPLACE_ACCOUNT, &rows::account_values(row)),
+        Change::DeleteAccount { organization, id, version } => {
+            write(sql::DELETE_ACCOUNT, params![organization, id, version])
+        }
+        Change::InsertFlow(row) => write(sql::INSERT_FLOW, &rows::flow_values(row)),
+        Change::ReplaceFlow(row) => write(sql::REPLACE_FLOW, &rows::flow_values(row)),
+        Change::ForgetFlows { before } => {
+            connection.prepare_cached(sql::FORGET_FLOWS)?.execute(params![before])?;
+            Ok(true)
+        }
+    }
+}

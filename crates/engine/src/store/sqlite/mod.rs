@@ -1,0 +1,170 @@
+//! The store in one SQLite file, or in memory.
+//!
+//! One thread writes ([`writer`]), a few connections read where they are called ([`readers`]), and one process at a
+//! time has the file ([`open`]). All statements stand in [`sql`].
+//!
+//! A store that cannot be written is refused when it is opened: without the lock nobody can tell who else uses it, and
+//! SQLite's log cannot be read without writing beside it. When a disk turns read-only under an open store, rows can
+//! still be read, and commits say `STORE_READ_ONLY`.
+
+mod apply;
+mod failure;
+mod open;
+mod readers;
+mod rows;
+mod schema;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension as _, ToSql, params};
+
+use self::{open::Opened, readers::Readers, writer::Writer};
+use super::{
+    AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, FlowKey, FlowRow,
+    Meta, PendingFlows, Store,
+};
+use crate::{Result, time::Timestamp};
+
+/// How long a commit waits for another program to release the database.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// In this file. It is made where it is missing, and its folders with it.
+    File(PathBuf),
+    /// In memory, until it is closed.
+    Memory,
+}
+
+/// A store that SQLite keeps.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Dropped in this order: the writer closes the database, and it must be the last to do so.
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the store, makes it where there is none, and brings its schema to today's version. Waits for the disk.
+    ///
+    /// Fails with `STORE_IN_USE` when another instance has it, `STORE_CORRUPT` when the file is no store of ours,
+    /// `STORE_TOO_NEW` when a newer version wrote it, `STORE_READ_ONLY` and `STORE_FULL`; each leaves it as it was.
+    pub fn open(location: Location) -> Result<Self> {
+        Self::open_with_timeout(location, BUSY_TIMEOUT)
+    }
+
+    /// [`SqliteStore::open`], waiting at most `busy_timeout` for other programs, now and in every commit.
+    pub fn open_with_timeout(location: Location, busy_timeout: Duration) -> Result<Self> {
+        Self::start(match location {
+            Location::File(path) => open::open_file(&path, busy_timeout)?,
+            Location::Memory => open::open_memory()?,
+        })
+    }
+
+    fn start(opened: Opened) -> Result<Self> {
+        let writer = Arc::new(Mutex::new(opened.writer));
+        let mut readers: Vec<_> = opened.readers.into_iter().map(|reader| Arc::new(Mutex::new(reader))).collect();
+        if readers.is_empty() {
+            // A database in memory belongs to one connection, which takes turns.
+            readers.push(Arc::clone(&writer));
+        }
+        let readers = Readers::new(readers, opened.path.clone());
+        let writer = Writer::start(writer, opened.path, opened.lock)?;
+        Ok(Self { readers, writer })
+    }
+
+    fn find<T>(&self, sql: &str, values: &[&dyn ToSql], row: Decode<T>) -> Result<Option<T>> {
+        self.readers.read(|connection| connection.prepare_cached(sql)?.query_row(values, row).optional())
+    }
+
+    fn list<T>(&self, sql: &str, values: &[&dyn ToSql], row: Decode<T>) -> Result<Vec<T>> {
+        self.readers.read(|connection| connection.prepare_cached(sql)?.query_map(values, row)?.collect())
+    }
+}
+
+type Decode<T> = fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>;
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn meta(&self) -> Result<Option<Meta>> {
+        self.find(sql::META, params![], rows::meta)
+    }
+
+    async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>> {
+        self.list(sql::DATA_KEYS, params![organization], rows::data_key)
+    }
+
+    async fn connection(&self, organization: &str, key: ConnectionKey<'_>) -> Result<Option<ConnectionRow>> {
+        let (sql, key) = match key {
+            ConnectionKey::Id(id) => (sql::CONNECTION_BY_ID, id),
+            ConnectionKey::Name(name) => (sql::CONNECTION_BY_NAME, name),
+        };
+        self.find(sql, params![organization, key], rows::connection)
+    }
+
+    async fn connections(&self, organization: &str, after: Option<&str>, limit: u32) -> Result<Vec<ConnectionRow>> {
+        self.list(sql::CONNECTIONS, params![organization, after.unwrap_or_default(), limit], rows::connection)
+    }
+
+    async fn account(&self, organization: &str, key: AccountKey<'_>) -> Result<Option<AccountRow>> {
+        match key {
+            AccountKey::Id(id) => self.find(sql::ACCOUNT_BY_ID, params![organization, id], rows::account),
+            AccountKey::Identifier { connection_id, identifier } => {
+                let values = params![organization, connection_id, identifier];
+                self.find(sql::ACCOUNT_BY_IDENTIFIER, values, rows::account)
+            }
+        }
+    }
+
+    async fn accounts(
+        &self,
+        organization: &str,
+        filter: &AccountFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AccountRow>> {
+        let sql = sql::accounts(filter.connection_ids.len(), filter.identifier.is_some());
+        let after = after.unwrap_or_default();
+        let mut values: Vec<&dyn ToSql> = vec![&organization, &after];
+        values.extend(filter.connection_ids.iter().map(|id| id as &dyn ToSql));
+        values.extend(filter.identifier.iter().map(|identifier| identifier as &dyn ToSql));
+        values.push(&limit);
+        self.list(&sql, &values, rows::account)
+    }
+
+    async fn flow(&self, key: FlowKey<'_>) -> Result<Option<FlowRow>> {
+        match key {
+            FlowKey::Id { organization, id } => self.find(sql::FLOW_BY_ID, params![organization, id], rows::flow),
+            FlowKey::Link(hash) => self.find(sql::FLOW_BY_LINK, params![hash], rows::flow),
+            FlowKey::State(hash) => self.find(sql::FLOW_BY_STATE, params![hash], rows::flow),
+            FlowKey::Nonce(hash) => self.find(sql::FLOW_BY_NONCE, params![hash], rows::flow),
+        }
+    }
+
+    async fn pending_flows(&self, organization: &str, account_id: &str, now: Timestamp) -> Result<PendingFlows> {
+        self.readers.read(|connection| {
+            let mut statement = connection.prepare_cached(sql::PENDING_FLOWS)?;
+            statement.query_row(params![organization, account_id, now], rows::pending_flows)
+        })
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {
+        self.writer.commit(changes).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.readers.close();
+        self.writer.close().await;
+        Ok(())
+    }
+}

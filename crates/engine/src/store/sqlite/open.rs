@@ -1,0 +1,149 @@
+//! Opening a database, so that whatever is found there is kept: first the owner's lock, then a look at the file, and
+//! only then SQLite.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+
+use super::{
+    failure::meaning,
+    schema::{check_header, claim, migrate},
+};
+use crate::{
+    Error, Result,
+    store::files::{self, OwnerLock},
+};
+
+/// The first SQLite without the WAL-reset bug, which can corrupt a database that several connections use.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// How many connections read a file at the same time.
+const READERS: usize = 4;
+
+/// More than there are statements, so that each is prepared once a connection; lists vary theirs.
+const CACHED_STATEMENTS: usize = 64;
+
+/// What every connection is told.
+///
+/// FULL makes a commit survive a loss of power. `secure_delete` overwrites what was deleted. `trusted_schema` and
+/// `cell_size_check` keep a doctored file from running functions or misleading the reader. Sorting stays out of files
+/// that nobody guards.
+const SETTINGS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA journal_size_limit = 4194304;
+";
+
+/// A database that is ours, of today's schema, with the one connection that writes.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    /// None in memory, where the writing connection serves reads as well.
+    pub(super) readers: Vec<Connection>,
+    /// For errors.
+    pub(super) path: String,
+    /// None in memory.
+    pub(super) lock: Option<OwnerLock>,
+}
+
+/// Opens the database in the file `path`, and makes it where there is none.
+pub(super) fn open_file(path: &Path, busy_timeout: Duration) -> Result<Opened> {
+    require_version(rusqlite::version_number())?;
+    let path = resolve(path)?;
+    let lock = OwnerLock::take(&path)?;
+    // Closed at once: SQLite's locks belong to the process, and closing a file of ours would release them.
+    check_header(&files::open_private(&path)?, &path)?;
+    for suffix in ["", "-wal", "-shm"] {
+        files::make_private(&files::sibling(&path, suffix))?;
+    }
+    let shown = path.display().to_string();
+    let writer = open_writer(&path, &shown, busy_timeout)?;
+    let readers = (0..READERS).map(|_| connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY, busy_timeout));
+    let readers = readers.collect::<rusqlite::Result<_>>().map_err(|refusal| meaning(&refusal, &shown))?;
+    Ok(Opened { writer, readers, path: shown, lock: Some(lock) })
+}
+
+/// Opens a database that ends with the process.
+pub(super) fn open_memory() -> Result<Opened> {
+    require_version(rusqlite::version_number())?;
+    let path = String::from(":memory:");
+    let open =
+        Connection::open_in_memory().and_then(|connection| set_up(&connection, Duration::ZERO).map(|()| connection));
+    let mut writer = open.map_err(|refusal| meaning(&refusal, &path))?;
+    claim(&writer, &path)?;
+    migrate(&mut writer, &path)?;
+    Ok(Opened { writer, readers: Vec::new(), path, lock: None })
+}
+
+fn open_writer(path: &Path, shown: &str, busy_timeout: Duration) -> Result<Connection> {
+    let meaning = |refusal| meaning(&refusal, shown);
+    let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy_timeout).map_err(meaning)?;
+    // Until the database is known to be ours, closing it must not move the write-ahead log into it.
+    let keep_log = |connection: &Connection, keep| {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
+    };
+    keep_log(&writer, true).map_err(meaning)?;
+    claim(&writer, shown)?;
+    let mode = writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+    if mode.map_err(meaning)? != "wal" {
+        return Err(Error::StoreFailed { reason: "the file system cannot share memory between processes".into() });
+    }
+    migrate(&mut writer, shown)?;
+    keep_log(&writer, false).map_err(meaning)?;
+    Ok(writer)
+}
+
+/// A connection to an existing file. Where the path is a link, SQLite refuses it as [`files::open_private`] does.
+fn connect(path: &Path, access: OpenFlags, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    set_up(&connection, busy_timeout)?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    connection.execute_batch(SETTINGS)
+}
+
+/// The one path of the file: absolute, since SQLite reads a path that begins with `file:` as a URI, and without links
+/// among its folders, since `NOFOLLOW` refuses those too. Makes the folders that are missing.
+fn resolve(path: &Path) -> Result<PathBuf> {
+    let failure = |error: std::io::Error| files::failure(&error, path);
+    let absolute = std::path::absolute(path).map_err(failure)?;
+    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(Error::invalid("store", "must be the path of a file"));
+    };
+    files::create_folder(folder).map_err(failure)?;
+    // Windows' canonical form is one that people don't recognise, and it has no NOFOLLOW.
+    let folder = if cfg!(unix) { folder.canonicalize().map_err(failure)? } else { folder.into() };
+    Ok(folder.join(name))
+}
+
+fn require_version(found: i32) -> Result<()> {
+    if found < OLDEST_SQLITE {
+        return Err(Error::StoreFailed { reason: "this SQLite is older than 3.51.3, which can damage a store".into() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // E12, F19.
+    #[test]
+    fn an_sqlite_with_the_wal_reset_bug_is_refused() {
+        assert_eq!(require_version(3_051_002).unwrap_err().code(), "STORE_FAILED");
+        require_version(3_051_003).unwrap();
+        require_version(rusqlite::version_number()).unwrap();
+    }
+}

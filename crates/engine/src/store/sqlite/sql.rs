@@ -1,0 +1,196 @@
+//! Every statement that reads or writes rows, in one place, so that one test can read them all: each names the
+//! organization, save those that find a flow by a hash or forget old flows.
+//!
+//! A row's columns are listed in the order of its struct's fields, and the parameters of INSERT and UPDATE are numbered
+//! in that order too, so that one list of values serves both.
+
+pub(super) const META: &str = "SELECT store_id, key_id, key_check, created_at FROM store";
+
+pub(super) const INITIALIZE: &str =
+    "INSERT INTO store (singleton, store_id, key_id, key_check, created_at) VALUES (1, ?1, ?2, ?3, ?4)";
+
+pub(super) const DATA_KEYS: &str = "SELECT organization, id, wrapped, created_at FROM data_keys
+    WHERE organization = ?1 ORDER BY created_at DESC, id DESC";
+
+pub(super) const INSERT_DATA_KEY: &str =
+    "INSERT INTO data_keys (organization, id, wrapped, created_at) VALUES (?1, ?2, ?3, ?4)";
+
+pub(super) const CONNECTION_BY_ID: &str =
+    "SELECT organization, id, name, connector, enabled, config, secrets, created_at, updated_at, version, mac
+    FROM connections WHERE organization = ?1 AND id = ?2";
+
+pub(super) const CONNECTION_BY_NAME: &str =
+    "SELECT organization, id, name, connector, enabled, config, secrets, created_at, updated_at, version, mac
+    FROM connections WHERE organization = ?1 AND name = ?2";
+
+pub(super) const CONNECTIONS: &str =
+    "SELECT organization, id, name, connector, enabled, config, secrets, created_at, updated_at, version, mac
+    FROM connections WHERE organization = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
+
+pub(super) const INSERT_CONNECTION: &str = "INSERT INTO connections
+    (organization, id, name, connector, enabled, config, secrets, created_at, updated_at, version, mac)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+pub(super) const REPLACE_CONNECTION: &str = "UPDATE connections
+    SET name = ?3, connector = ?4, enabled = ?5, config = ?6, secrets = ?7, created_at = ?8, updated_at = ?9,
+        version = ?10, mac = ?11
+    WHERE organization = ?1 AND id = ?2 AND version = ?10 - 1";
+
+pub(super) const DELETE_CONNECTION: &str =
+    "DELETE FROM connections WHERE organization = ?1 AND id = ?2 AND version = ?3";
+
+pub(super) const REQUIRE_CONNECTION: &str =
+    "SELECT 1 FROM connections WHERE organization = ?1 AND id = ?2 AND version = ?3";
+
+pub(super) const ACCOUNT_BY_ID: &str = "SELECT organization, id, connection_id, identifier, status, facts, expires_at,
+        refresh_at, credential, created_at, updated_at, version, mac
+    FROM accounts WHERE organization = ?1 AND id = ?2";
+
+pub(super) const ACCOUNT_BY_IDENTIFIER: &str = "SELECT organization, id, connection_id, identifier, status, facts,
+        expires_at, refresh_at, credential, created_at, updated_at, version, mac
+    FROM accounts WHERE organization = ?1 AND connection_id = ?2 AND identifier = ?3";
+
+/// The beginning of a list; [`accounts`] adds what its filter asks for.
+const ACCOUNTS: &str = "SELECT organization, id, connection_id, identifier, status, facts, expires_at,
+        refresh_at, credential, created_at, updated_at, version, mac
+    FROM accounts WHERE organization = ?1 AND id > ?2";
+
+pub(super) const INSERT_ACCOUNT: &str = "INSERT INTO accounts
+    (organization, id, connection_id, identifier, status, facts, expires_at, refresh_at, credential, created_at,
+        updated_at, version, mac)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+
+pub(super) const REPLACE_ACCOUNT: &str = "UPDATE accounts
+    SET connection_id = ?3, identifier = ?4, status = ?5, facts = ?6, expires_at = ?7, refresh_at = ?8,
+        credential = ?9, created_at = ?10, updated_at = ?11, version = ?12, mac = ?13
+    WHERE organization = ?1 AND id = ?2 AND version = ?12 - 1";
+
+pub(super) const DELETE_ACCOUNT: &str = "DELETE FROM accounts WHERE organization = ?1 AND id = ?2 AND version = ?3";
+
+pub(super) const FLOW_BY_ID: &str =
+    "SELECT organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held,
+        expires_at, created_at, version, mac
+    FROM flows WHERE organization = ?1 AND id = ?2";
+
+pub(super) const FLOW_BY_LINK: &str =
+    "SELECT organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held,
+        expires_at, created_at, version, mac
+    FROM flows WHERE link_hash = ?1";
+
+pub(super) const FLOW_BY_STATE: &str =
+    "SELECT organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held,
+        expires_at, created_at, version, mac
+    FROM flows WHERE state_hash = ?1";
+
+pub(super) const FLOW_BY_NONCE: &str =
+    "SELECT organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held,
+        expires_at, created_at, version, mac
+    FROM flows WHERE nonce_hash = ?1";
+
+pub(super) const INSERT_FLOW: &str = "INSERT INTO flows
+    (organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held, expires_at,
+        created_at, version, mac)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+
+pub(super) const REPLACE_FLOW: &str = "UPDATE flows
+    SET connection_id = ?3, account_id = ?4, status = ?5, link_hash = ?6, state_hash = ?7, nonce_hash = ?8, facts = ?9,
+        held = ?10, expires_at = ?11, created_at = ?12, version = ?13, mac = ?14
+    WHERE organization = ?1 AND id = ?2 AND version = ?13 - 1";
+
+pub(super) const FORGET_FLOWS: &str = "DELETE FROM flows WHERE expires_at < ?1";
+
+pub(super) const PENDING_FLOWS: &str = "SELECT
+        (SELECT count(*) FROM flows WHERE organization = ?1 AND account_id = ?2 AND expires_at > ?3),
+        (SELECT count(*) FROM flows WHERE organization = ?1 AND expires_at > ?3)";
+
+/// A list of accounts of so many connections (0 means all), of one person or of all.
+///
+/// Parameters: the organization, the id to begin after, the connections' ids, the identifier where asked for, the
+/// limit. Written out rather than `?4 IS NULL OR …`, which would keep SQLite from using the filters' indexes.
+pub(super) fn accounts(connections: usize, of_one_person: bool) -> String {
+    let mut sql = String::from(ACCOUNTS);
+    if connections > 0 {
+        sql.push_str(" AND connection_id IN (?");
+        sql.push_str(&", ?".repeat(connections - 1));
+        sql.push(')');
+    }
+    if of_one_person {
+        sql.push_str(" AND identifier = ?");
+    }
+    sql.push_str(" ORDER BY id LIMIT ?");
+    sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The string literals of this file that are statements.
+    fn statements() -> Vec<&'static str> {
+        let production = include_str!("sql.rs").split("#[cfg(test)]").next().unwrap();
+        let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+        production.split('"').filter(|text| verbs.iter().any(|verb| text.starts_with(verb))).collect()
+    }
+
+    // A73.
+    #[test]
+    fn no_statement_forgets_the_organization() {
+        let statements = statements();
+        assert!(statements.len() >= 24, "the statements were not found");
+        for sql in statements {
+            let exempt = [META, INITIALIZE, FLOW_BY_LINK, FLOW_BY_STATE, FLOW_BY_NONCE, FORGET_FLOWS].contains(&sql);
+            let inserts = sql.starts_with("INSERT") && sql.contains("(organization, ");
+            // Of a statement with parts, each part must say it.
+            let asks = sql.matches("WHERE organization = ?1").count();
+            let bound = asks > 0 && asks == sql.matches("FROM ").count() + usize::from(sql.starts_with("UPDATE"));
+            assert!(exempt || inserts || bound, "{sql}");
+        }
+    }
+
+    #[test]
+    fn every_statement_finds_its_rows_by_an_index() {
+        let connection = crate::store::sqlite::open::open_memory().unwrap().writer;
+        let lists = [accounts(0, false), accounts(1, false), accounts(1, true), accounts(0, true)];
+        let statements = statements().into_iter().filter(|sql| *sql != META).map(String::from);
+        for sql in statements.chain(lists) {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let nothing = vec![rusqlite::types::Null; plan.parameter_count()];
+            let steps = plan.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
+            for step in steps.map(Result::unwrap) {
+                // An organization has few data keys.
+                let sorts = step.contains("TEMP B-TREE") && sql != DATA_KEYS;
+                let scans = step.starts_with("SCAN") && step != "SCAN CONSTANT ROW";
+                assert!(!sorts && !scans, "{step}: {sql}");
+            }
+        }
+    }
+
+    // A73.
+    #[test]
+    fn no_statement_lives_elsewhere() {
+        let others = [
+            include_str!("mod.rs"),
+            include_str!("apply.rs"),
+            include_str!("failure.rs"),
+            include_str!("open.rs"),
+            include_str!("readers.rs"),
+            include_str!("rows.rs"),
+            include_str!("schema.rs"),
+            include_str!("writer.rs"),
+        ];
+        for source in others {
+            for verb in ["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM "] {
+                assert!(!source.contains(verb), "{verb}");
+            }
+        }
+    }
+
+    // A73: even the longest list stays within its organization, since conditions are only ever added with AND.
+    #[test]
+    fn a_filter_narrows_the_list_of_one_organization() {
+        let sql = accounts(2, true);
+        let narrowed = sql.strip_prefix(ACCOUNTS).unwrap();
+        assert_eq!(narrowed, " AND connection_id IN (?, ?) AND identifier = ? ORDER BY id LIMIT ?");
+        assert_eq!(accounts(0, false).strip_prefix(ACCOUNTS), Some(" ORDER BY id LIMIT ?"));
+    }
+}
