@@ -46,7 +46,8 @@ fn samples(language: &'static Language) -> Vec<(&'static str, Page)> {
     };
     let show = |page| pages::link(language, &page, Timestamp::from_millis(0));
     let end = |outcome| {
-        let page = OutcomePage { app_name: link.app_name.clone(), connector_name: link.connector_name.clone(), outcome };
+        let page =
+            OutcomePage { app_name: link.app_name.clone(), connector_name: link.connector_name.clone(), outcome };
         pages::outcome(language, &page)
     };
     vec![

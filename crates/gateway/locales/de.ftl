@@ -20,7 +20,7 @@ link-destination = Führt zu
 link-expiry = Dieser Link
 link-expiry-minutes = { $minutes ->
     [0] gilt einmal, keine Minute mehr
-    [one] gilt einmal, noch { $minutes } Minute
+    [one] gilt einmal, noch eine Minute
    *[other] gilt einmal, noch { $minutes } Minuten
  }
 link-button = Weiter zu { $connector }
@@ -39,8 +39,8 @@ connected-advice = Sie können diese Seite schließen. Zurücknehmen können Sie
 verifying-title = Noch ein Schritt
 verifying-heading = Fast geschafft
 verifying-lead = { $named ->
-    [yes] { $connector } hat zugestimmt. { $app } bestätigt nun noch, dass Sie es waren; bis dahin wird nichts gespeichert.
-   *[no] { $connector } hat zugestimmt. Die App bestätigt nun noch, dass Sie es waren; bis dahin wird nichts gespeichert.
+    [yes] Sie haben bei { $connector } zugestimmt. { $app } bestätigt nun noch, dass Sie es waren; bis dahin wird nichts gespeichert.
+   *[no] Sie haben bei { $connector } zugestimmt. Die App bestätigt nun noch, dass Sie es waren; bis dahin wird nichts gespeichert.
  }
 verifying-advice = Gehen Sie dorthin zurück, woher Sie kamen, und bleiben Sie dort angemeldet.
 

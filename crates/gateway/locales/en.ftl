@@ -22,11 +22,11 @@ link-destination = Leads to
 link-expiry = This link
 link-expiry-minutes = { $minutes ->
     [0] works once, for less than a minute
-    [one] works once, for { $minutes } minute
-   *[other] works once, for { $minutes } minutes
+    [one] works once, within the next minute
+   *[other] works once, for the next { $minutes } minutes
  }
 link-button = Continue to { $connector }
-link-unexpected = Not expecting this? Close this page, and nothing changes. Continue only if you asked for it yourself: who gets the access is whoever made this link.
+link-unexpected = Not expecting this? Close this page, and nothing changes. Continue only if you asked for this yourself: the access goes to whoever made this link.
 
 ## How a flow ended
 
@@ -41,8 +41,8 @@ connected-advice = You can close this page. To take the access back, remove it i
 verifying-title = One step left
 verifying-heading = Almost there
 verifying-lead = { $named ->
-    [yes] { $connector } has agreed. { $app } now confirms that it was you; until then nothing is stored.
-   *[no] { $connector } has agreed. The app now confirms that it was you; until then nothing is stored.
+    [yes] You gave your consent at { $connector }. { $app } now confirms that it was you; until then nothing is stored.
+   *[no] You gave your consent at { $connector }. The app now confirms that it was you; until then nothing is stored.
  }
 verifying-advice = Go back to where you came from, and stay signed in there.
 

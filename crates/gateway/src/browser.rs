@@ -137,7 +137,11 @@ mod tests {
     #[test]
     fn a_header_that_is_there_twice_is_not_believed() {
         assert!(!ours(&[("origin", "https://acme.test"), ("origin", "https://evil.test")]));
-        assert!(!ours(&[("origin", "https://acme.test"), ("origin", "https://acme.test"), ("sec-fetch-site", "same-origin")]));
+        assert!(!ours(&[
+            ("origin", "https://acme.test"),
+            ("origin", "https://acme.test"),
+            ("sec-fetch-site", "same-origin")
+        ]));
         assert!(!ours(&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")]));
     }
 

@@ -115,7 +115,8 @@ mod tests {
     #[test]
     fn the_target_of_a_request_counts_as_its_host_does() {
         let hosts = Hosts::of(&Url::parse("https://acme.test").unwrap(), 7415);
-        let request = |target: &str| Request::builder().uri(target).header(HOST, "acme.test").body(Body::empty()).unwrap();
+        let request =
+            |target: &str| Request::builder().uri(target).header(HOST, "acme.test").body(Body::empty()).unwrap();
         assert!(hosts.allow(&request("https://acme.test/health")));
         assert!(!hosts.allow(&request("http://evil.test/health")));
     }

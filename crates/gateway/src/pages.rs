@@ -28,7 +28,7 @@ pub(crate) static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// A page, ready to be sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Page {
     /// Said to programs.
     pub status: StatusCode,
@@ -104,9 +104,11 @@ pub fn outcome(language: &'static Language, page: &OutcomePage) -> Page {
         title: say("title"),
         heading: say("heading"),
         tone,
+        app_mark: page.app_name.as_deref().map(Mark::of),
+        connector_mark: Some(Mark::of(&page.connector_name)),
         lead,
         advice,
-        code: code.map(str::to_owned),
+        code,
     });
     Page { status: StatusCode::OK, form_action: "'none'", html }
 }
@@ -139,16 +141,24 @@ pub fn refusal(language: &'static Language, refusal: Refusal) -> Page {
     notice(language, status, tone, topic, None)
 }
 
-fn notice(language: &'static Language, status: StatusCode, tone: Tone, topic: &str, code: Option<&str>) -> Page {
+fn notice(
+    language: &'static Language,
+    status: StatusCode,
+    tone: Tone,
+    topic: &str,
+    code: Option<&'static str>,
+) -> Page {
     let say = |part: &str| language.say(&format!("{topic}-{part}"));
     let html = render(&NoticeTemplate {
         language,
         title: say("title"),
         heading: say("heading"),
         tone,
+        app_mark: None,
+        connector_mark: None,
         lead: say("lead"),
         advice: say("advice"),
-        code: code.map(str::to_owned),
+        code,
     });
     Page { status, form_action: "'none'", html }
 }
@@ -177,7 +187,8 @@ fn form_action(authorize_origin: Option<&Url>) -> &'static str {
 /// 2.10). At most 200 characters of it.
 pub(crate) fn shown(value: &str) -> String {
     let disguises = |c: &char| {
-        let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let reorders =
+            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         c.is_control() || reorders
     };
     let mut kept: String = value.chars().filter(|c| !disguises(c)).take(201).collect();
@@ -245,11 +256,11 @@ impl Tone {
         if self == Self::Bad { "alert" } else { "status" }
     }
 
-    /// The strokes of its sign, in a box of 24: a check, a clock's hands, a dash, an exclamation mark.
+    /// The strokes of its sign, in a box of 24: a check, three dots, a dash, an exclamation mark.
     fn stroke(self) -> &'static str {
         match self {
             Self::Good => "M5 12.5l4.5 4.5L19 7.5",
-            Self::Waiting => "M12 5.5V12l4.5 3",
+            Self::Waiting => "M6.5 12h.1M12 12h.1M17.5 12h.1",
             Self::Calm => "M6 12h12",
             Self::Bad => "M12 5v8.5M12 18v.1",
         }
@@ -280,9 +291,12 @@ struct NoticeTemplate {
     title: String,
     heading: String,
     tone: Tone,
+    app_mark: Option<Mark>,
+    /// Absent where no flow is known.
+    connector_mark: Option<Mark>,
     lead: String,
     advice: String,
-    code: Option<String>,
+    code: Option<&'static str>,
 }
 
 fn render(template: &impl Template) -> String {

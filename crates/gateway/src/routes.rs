@@ -159,10 +159,12 @@ async fn callback_form(Reader(language): Reader, request: Request) -> Result<Res
         return Err(refuse(StatusCode::BAD_REQUEST));
     }
     let body = tokio::time::timeout(FORM_TIMEOUT, to_bytes(request.into_body(), FORM_LIMIT)).await;
-    let form = body.map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT))?.map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE))?;
+    let form =
+        body.map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT))?.map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE))?;
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(browser::parameters(&form)).finish();
     // Relative to itself, so that it holds wherever this is mounted.
-    let mut location = HeaderValue::try_from(format!("./{path}?{query}")).map_err(|_| refuse(StatusCode::BAD_REQUEST))?;
+    let mut location =
+        HeaderValue::try_from(format!("./{path}?{query}")).map_err(|_| refuse(StatusCode::BAD_REQUEST))?;
     location.set_sensitive(true);
     Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
 }

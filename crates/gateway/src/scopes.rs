@@ -43,7 +43,10 @@ mod tests {
 
     #[test]
     fn a_well_known_scope_is_said_in_plain_words() {
-        assert_eq!(meaning("gmail", "https://mail.google.com/"), "Read, write, send and permanently delete all your mail");
+        assert_eq!(
+            meaning("gmail", "https://mail.google.com/"),
+            "Read, write, send and permanently delete all your mail"
+        );
         assert_eq!(meaning("github", "read:user"), "Read your profile");
         assert_eq!(meaning("anything", "openid"), "Confirm who you are");
     }
