@@ -33,16 +33,6 @@ use crate::{
     pages::{self, Page, Refusal},
 };
 
-/// The paths that are answered, below the public URL.
-pub const PATHS: [&str; 6] = [
-    "/connect/{token}",
-    "/connect/outcome/{id}",
-    "/callback/{route}",
-    "/health",
-    "/robots.txt",
-    "/.well-known/onbehalf",
-];
-
 /// A provider's form, at most: it travels on in a URL, and servers in front of us end those at 16 KiB or less.
 const FORM_LIMIT: usize = 8 * 1024;
 /// How long a body may take to arrive.
@@ -70,8 +60,8 @@ pub async fn handle(router: Router, request: http::Request<Bytes>) -> http::Resp
 pub(crate) fn unhardened(engine: Arc<Engine>) -> Router {
     let prefix = engine.public_url().path().trim_end_matches('/').to_owned();
     let gateway = Gateway { engine, clock: Arc::new(SystemClock) };
-    let routes = PATHS.iter().fold(Router::new(), |routes, path| routes.route(path, answers(path)));
-    let routes = routes.method_not_allowed_fallback(page_not_found_for_method);
+    let routes = table().into_iter().fold(Router::new(), |routes, (path, methods)| routes.route(path, methods));
+    let routes = routes.method_not_allowed_fallback(method_refused);
     let everywhere = match prefix.as_str() {
         "" => routes,
         // The public URL may have a segment that begins with `:`, which an older axum took for a parameter.
@@ -86,17 +76,22 @@ struct Gateway {
     clock: Arc<dyn Clock>,
 }
 
-fn answers(path: &str) -> MethodRouter<Gateway> {
-    match path {
-        "/connect/{token}" => get(show_link).post(start),
-        "/connect/outcome/{id}" => get(show_outcome),
+/// The paths that are answered, below the public URL.
+pub fn paths() -> [&'static str; 6] {
+    table().map(|(path, _)| path)
+}
+
+/// Every route there is.
+fn table() -> [(&'static str, MethodRouter<Gateway>); 6] {
+    [
+        ("/connect/{token}", get(show_link).post(start)),
+        ("/connect/outcome/{id}", get(show_outcome)),
         // A `HEAD` must not use a state up, and axum would answer it as a `GET`.
-        "/callback/{route}" => get(callback).post(callback_form).head(page_not_found_for_method),
-        "/health" => get(async || json(&serde_json::json!({ "status": "ok" }))),
-        "/robots.txt" => get(async || "User-agent: *\nDisallow: /\n"),
-        "/.well-known/onbehalf" => get(identify),
-        _ => unreachable!("`PATHS` has no other"),
-    }
+        ("/callback/{route}", get(callback).post(callback_form).head(method_refused)),
+        ("/health", get(async || json(&serde_json::json!({ "status": "ok" })))),
+        ("/robots.txt", get(async || "User-agent: *\nDisallow: /\n")),
+        ("/.well-known/onbehalf", get(identify)),
+    ]
 }
 
 /// Shows a link. Changes nothing, so that scanners and previews burn nothing.
@@ -182,7 +177,7 @@ async fn page_not_found(Reader(language): Reader) -> Page {
     pages::refusal(language, Refusal::PageNotFound)
 }
 
-async fn page_not_found_for_method(Reader(language): Reader) -> Page {
+async fn method_refused(Reader(language): Reader) -> Page {
     Page { status: StatusCode::METHOD_NOT_ALLOWED, ..pages::refusal(language, Refusal::PageNotFound) }
 }
 

@@ -1,5 +1,7 @@
 //! The router and the listener as a browser meets them. Whole flows are tested where the engine's are.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+
 use std::{fmt::Write as _, sync::Arc};
 
 use axum::Router;
@@ -13,7 +15,7 @@ use onbehalf_engine::{
     connect::{LinkPage, Outcome, OutcomePage},
     time::Timestamp,
 };
-use onbehalf_gateway::{Listener, PATHS, handle, headers, language::Language, pages, router};
+use onbehalf_gateway::{Listener, handle, headers, language::Language, pages, paths, router};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -61,7 +63,7 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 async fn no_other_route_answers_without_a_login() {
     let router = ours().await;
     let mut found = String::new();
-    for path in PATHS {
+    for path in paths() {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"] {
             let concrete = path.replace(['{', '}'], "");
             let status = send(&router, method, &concrete, &[], "").await.status();
@@ -267,6 +269,18 @@ async fn a_public_url_with_a_path_is_answered_with_and_without_it() {
     assert_eq!(get(&router, "/agents/two/health").await.status(), StatusCode::NOT_FOUND);
     let form = send(&router, "POST", "/agents/:one/callback/apple", &[FORM], "code=c").await;
     assert_eq!(form.headers()[LOCATION], "./apple?code=c");
+}
+
+#[tokio::test]
+async fn a_public_url_may_have_the_path_of_a_route() {
+    for path in ["/connect", "/connect/outcome", "/callback", "/health"] {
+        let router = router(engine(&format!("http://localhost:7415{path}")).await);
+        for prefix in ["", path] {
+            assert_eq!(get(&router, &format!("{prefix}/health")).await.status(), StatusCode::OK, "{prefix}");
+            let link = send(&router, "POST", &format!("{prefix}/connect/token"), &[], "").await;
+            assert_eq!(link.status(), StatusCode::FORBIDDEN, "{prefix}");
+        }
+    }
 }
 
 #[tokio::test]
