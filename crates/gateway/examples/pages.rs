@@ -60,6 +60,7 @@ fn samples(language: &'static Language) -> Vec<(&'static str, Page)> {
         ("link-used", pages::error(language, &Error::LinkUsed)),
         ("link-not-found", pages::error(language, &Error::LinkNotFound)),
         ("flow-not-found", pages::error(language, &Error::FlowNotFound)),
+        ("not-ready", pages::error(language, &Error::ConnectionDisabled { connection: "gmail".into() })),
         ("trouble", pages::error(language, &Error::StoreBusy)),
         ("page-not-found", pages::refusal(language, Refusal::PageNotFound)),
         ("not-from-here", pages::refusal(language, Refusal::NotFromHere)),

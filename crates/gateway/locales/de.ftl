@@ -93,6 +93,11 @@ link-not-found-heading = Diesen Link kennen wir nicht
 link-not-found-lead = Vielleicht wurde er beim Kopieren abgeschnitten, oder er wurde nie hier erstellt.
 link-not-found-advice = Öffnen Sie ihn noch einmal von dort, wo Sie ihn bekommen haben, oder bitten Sie um einen neuen.
 
+not-ready-title = Nicht verfügbar
+not-ready-heading = Das lässt sich gerade nicht verbinden
+not-ready-lead = Die App hinter diesem Link ist dafür nicht bereit. Es wurde nichts geändert.
+not-ready-advice = Bitte sagen Sie es denen, die Ihnen den Link geschickt haben, und nennen Sie den Code unten.
+
 flow-not-found-title = Nicht verbunden
 flow-not-found-heading = Das gehört nicht zu diesem Browser
 flow-not-found-lead = Was zurückkam, passt zu keiner Verbindung, die in diesem Browser begonnen wurde. Es wurde nichts gespeichert.

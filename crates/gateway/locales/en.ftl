@@ -95,6 +95,11 @@ link-not-found-heading = We don't know this link
 link-not-found-lead = It may have been cut off when it was copied, or it was never made here.
 link-not-found-advice = Open it once more from where you got it, or ask for a new one.
 
+not-ready-title = Not available
+not-ready-heading = This can't be connected right now
+not-ready-lead = The app behind this link is not ready for it. Nothing was changed.
+not-ready-advice = Please tell the people who sent you the link, with the code below.
+
 flow-not-found-title = Not connected
 flow-not-found-heading = This doesn't belong to this browser
 flow-not-found-lead = What came back matches no connection that was begun in this browser. Nothing was stored.

@@ -91,6 +91,8 @@ impl Listener {
                 },
             }
         }
+        // The port is free from here on.
+        drop(self);
         // What takes longer is ended when `connections` is dropped.
         let _ = tokio::time::timeout(FAREWELL, graceful.shutdown()).await;
     }

@@ -122,11 +122,15 @@ pub fn error(language: &'static Language, error: &Error) -> Page {
         Error::FlowNotFound => (StatusCode::FORBIDDEN, Tone::Bad, "flow-not-found"),
         Error::FlowExpired => (StatusCode::GONE, Tone::Calm, "took-too-long"),
         Error::InvalidArgument { .. } => (StatusCode::BAD_REQUEST, Tone::Bad, "not-understood"),
+        Error::ConnectionDisabled { .. }
+        | Error::ConnectionMisconfigured { .. }
+        | Error::ConnectionNotConfigured { .. }
+        | Error::NotSupported { .. } => (StatusCode::CONFLICT, Tone::Calm, "not-ready"),
         error if error.retryable() => (StatusCode::SERVICE_UNAVAILABLE, Tone::Bad, "trouble"),
         Error::Closed => (StatusCode::SERVICE_UNAVAILABLE, Tone::Bad, "trouble"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, Tone::Bad, "trouble"),
     };
-    notice(language, status, tone, topic, (topic == "trouble").then(|| error.code()))
+    notice(language, status, tone, topic, ["not-ready", "trouble"].contains(&topic).then(|| error.code()))
 }
 
 /// The page for a request that is refused before the engine hears of it.

@@ -71,6 +71,7 @@ fn fixed(language: &'static Language) -> Vec<Page> {
         Error::LinkUsed,
         Error::FlowNotFound,
         Error::FlowExpired,
+        Error::ConnectionDisabled { connection: "<script>".into() },
         Error::StoreBusy,
         Error::Closed,
         Error::Internal { reason: "<script>".into() },
@@ -224,6 +225,7 @@ fn an_error_has_the_status_that_fits_it() {
     assert_eq!(status(&Error::FlowNotFound), 403);
     assert_eq!(status(&Error::FlowExpired), 410);
     assert_eq!(status(&Error::invalid("state", "is there twice")), 400);
+    assert_eq!(status(&Error::ConnectionDisabled { connection: "gmail".into() }), 409);
     assert_eq!(status(&Error::StoreBusy), 503);
     assert_eq!(status(&Error::Closed), 503);
     assert_eq!(status(&Error::Internal { reason: "x".into() }), 500);
