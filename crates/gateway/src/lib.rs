@@ -1,0 +1,20 @@
+//! The HTTP face of an environment: the hosted pages, the callback, and the loopback listener that serves them.
+//!
+//! One authorization, seen from here: the person opens a link ([`routes`] asks the engine what to show, [`pages`] says
+//! it in their language), presses the button (`POST`, refused unless [`browser`] finds that it came from our page), is
+//! sent to the provider with a cookie, comes back to the callback, and is sent on to the outcome page or to the app.
+//!
+//! Every answer carries the same strict [`headers`]. The router knows no host name but the configured public URL;
+//! [`Listener`] adds the check of `Host` where browsers reach us directly.
+
+mod browser;
+pub mod headers;
+mod hosts;
+pub mod language;
+mod listener;
+pub mod pages;
+mod routes;
+mod scopes;
+
+pub use listener::Listener;
+pub use routes::{handle, paths, router};

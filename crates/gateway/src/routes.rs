@@ -1,0 +1,236 @@
+//! The routes: each turns a request into one call on the engine, and its answer into a page or a way onward.
+//!
+//! Nothing here asks who the caller is: links, cookies and states are one-time secrets that the engine checks. These
+//! are all the routes that answer without a login; `tests/routes.txt` is their list.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{FromRequestParts, Path, RawQuery, Request, State},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE},
+    request::Parts,
+};
+use onbehalf_engine::{
+    Engine, Error,
+    connect::Arrival,
+    time::{Clock, SystemClock},
+};
+use tower::ServiceExt as _;
+use url::Url;
+
+use crate::{
+    browser,
+    headers::{content_security_policy, strict},
+    language::Language,
+    pages::{self, Page, Refusal},
+};
+
+/// A provider's form, at most: it travels on in a URL, and servers in front of us end those at 16 KiB or less.
+const FORM_LIMIT: usize = 8 * 1024;
+/// How long a body may take to arrive.
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pages and the callback of an environment, to be mounted anywhere.
+///
+/// Paths are answered at the root, and below the public URL's path where it has one, so that it doesn't matter whether
+/// what stands in front strips it. `Host` is not looked at, and nothing is derived from it: a server that mounts this
+/// decides which hosts it answers to. [`Listener`](crate::Listener) is such a server.
+pub fn router(engine: Arc<Engine>) -> Router {
+    let public_url = engine.public_url().clone();
+    strict(unhardened(engine), &public_url)
+}
+
+/// Answers one request without a socket, for an app that mounts the pages in its own server.
+pub async fn handle(router: Router, request: http::Request<Bytes>) -> http::Response<Bytes> {
+    let Ok(response) = router.oneshot(request.map(Body::from)).await;
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("our answers are whole before they are sent");
+    http::Response::from_parts(parts, body)
+}
+
+/// The routes without the headers that every answer needs.
+pub(crate) fn unhardened(engine: Arc<Engine>) -> Router {
+    let prefix = engine.public_url().path().trim_end_matches('/').to_owned();
+    let gateway = Gateway { engine, clock: Arc::new(SystemClock) };
+    let routes = table().into_iter().fold(Router::new(), |routes, (path, methods)| routes.route(path, methods));
+    let routes = routes.method_not_allowed_fallback(method_refused);
+    let everywhere = match prefix.as_str() {
+        "" => routes,
+        // The public URL may have a segment that begins with `:`, which an older axum took for a parameter.
+        prefix => Router::new().without_v07_checks().nest(prefix, routes.clone()).merge(routes),
+    };
+    everywhere.fallback(page_not_found).with_state(gateway)
+}
+
+#[derive(Clone)]
+struct Gateway {
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The paths that are answered, below the public URL.
+pub fn paths() -> [&'static str; 6] {
+    table().map(|(path, _)| path)
+}
+
+/// Every route there is.
+fn table() -> [(&'static str, MethodRouter<Gateway>); 6] {
+    [
+        ("/connect/{token}", get(show_link).post(start)),
+        ("/connect/outcome/{id}", get(show_outcome)),
+        // A `HEAD` must not use a state up, and axum would answer it as a `GET`.
+        ("/callback/{route}", get(callback).post(callback_form).head(method_refused)),
+        ("/health", get(async || json(&serde_json::json!({ "status": "ok" })))),
+        ("/robots.txt", get(async || "User-agent: *\nDisallow: /\n")),
+        ("/.well-known/onbehalf", get(identify)),
+    ]
+}
+
+/// Shows a link. Changes nothing, so that scanners and previews burn nothing.
+async fn show_link(State(gateway): State<Gateway>, Reader(language): Reader, Last(token): Last) -> Result<Page, Page> {
+    let page = gateway.engine.link_page(&token).await.map_err(|error| told(language, &error))?;
+    Ok(pages::link(language, &page, gateway.clock.now()))
+}
+
+/// The button of the link's page.
+async fn start(
+    State(gateway): State<Gateway>,
+    Reader(language): Reader,
+    Last(token): Last,
+    headers: HeaderMap,
+) -> Result<Response, Page> {
+    if !browser::came_from_our_page(&headers, gateway.engine.public_url()) {
+        return Err(pages::refusal(language, Refusal::NotFromHere));
+    }
+    let started = gateway.engine.start(&token).await.map_err(|error| told(language, &error))?;
+    Ok(see_other(&started.authorize_url, browser::keep(&started.cookie)))
+}
+
+async fn show_outcome(State(gateway): State<Gateway>, Reader(language): Reader, Last(id): Last) -> Result<Page, Page> {
+    let page = gateway.engine.outcome(&id).await.map_err(|error| told(language, &error))?;
+    Ok(pages::outcome(language, &page))
+}
+
+/// The provider's answer, in the query.
+async fn callback(
+    State(gateway): State<Gateway>,
+    Reader(language): Reader,
+    Last(route): Last,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Page> {
+    if browser::is_speculative(&headers) {
+        return Err(pages::refusal(language, Refusal::NotFromHere));
+    }
+    let parameters = browser::parameters(query.unwrap_or_default().as_bytes());
+    let arrival = Arrival { route, parameters, cookies: browser::cookies(&headers) };
+    let onward = gateway.engine.callback(arrival).await.map_err(|error| told(language, &error))?;
+    Ok(see_other(&onward.location, onward.clear_cookie.as_deref().and_then(browser::forget)))
+}
+
+/// The provider's answer, in a form (OAuth 2.0 Form Post Response Mode).
+///
+/// The form comes from the provider's site, and a `Lax` cookie does not come along with it. So the browser is sent
+/// round once more with the same parameters in the query, where every other provider puts them, and then brings its
+/// cookie. The alternatives are worse: a `SameSite=None` cookie would come along with every site's requests, held
+/// forms would let anybody fill the store, and a page with another button would ask the person to press it.
+async fn callback_form(Reader(language): Reader, request: Request) -> Result<Response, Page> {
+    let refuse = |status| pages::refusal(language, Refusal::NotUnderstood(status));
+    let path = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if media_type.split(';').next().unwrap_or_default().trim() != "application/x-www-form-urlencoded" {
+        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    // Two places to look for one parameter would be two interpretations of one answer.
+    if request.uri().query().is_some() {
+        return Err(refuse(StatusCode::BAD_REQUEST));
+    }
+    let body = tokio::time::timeout(FORM_TIMEOUT, to_bytes(request.into_body(), FORM_LIMIT)).await;
+    let form =
+        body.map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT))?.map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE))?;
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(browser::parameters(&form)).finish();
+    // Relative to itself, so that it holds wherever this is mounted.
+    let mut location =
+        HeaderValue::try_from(format!("./{path}?{query}")).map_err(|_| refuse(StatusCode::BAD_REQUEST))?;
+    location.set_sensitive(true);
+    Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
+}
+
+/// Says whose this listener is, so that a second process that finds the port taken can tell.
+async fn identify(State(gateway): State<Gateway>) -> Response {
+    json(&serde_json::json!({ "store": gateway.engine.store_id() }))
+}
+
+fn json(value: &serde_json::Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+async fn page_not_found(Reader(language): Reader) -> Page {
+    pages::refusal(language, Refusal::PageNotFound)
+}
+
+async fn method_refused(Reader(language): Reader) -> Page {
+    Page { status: StatusCode::METHOD_NOT_ALLOWED, ..pages::refusal(language, Refusal::PageNotFound) }
+}
+
+/// The page for `error`, and a line in the log where the people who run this must act.
+fn told(language: &'static Language, error: &Error) -> Page {
+    let page = pages::error(language, error);
+    if page.status.is_server_error() {
+        tracing::error!(error.code = error.code(), "a page could not be answered: {error}");
+    }
+    page
+}
+
+/// 303, always: the next request is a `GET` and carries nothing of this one (RFC 9700, 4.12).
+fn see_other(location: &Url, cookie: Option<HeaderValue>) -> Response {
+    let mut location = HeaderValue::try_from(location.as_str()).expect("a URL is visible ASCII");
+    location.set_sensitive(true);
+    let mut response = (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response();
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+            (CONTENT_SECURITY_POLICY, content_security_policy(self.form_action)),
+        ];
+        (self.status, headers, self.html).into_response()
+    }
+}
+
+/// The reader's language.
+struct Reader(&'static Language);
+
+impl<S: Sync> FromRequestParts<S> for Reader {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(Language::preferred(&parts.headers)))
+    }
+}
+
+/// The one variable segment of a path, decoded. What can't be decoded is no address of ours.
+struct Last(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Last {
+    type Rejection = Page;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Page> {
+        let segment = Path::<String>::from_request_parts(parts, state).await;
+        let language = Language::preferred(&parts.headers);
+        segment.map(|Path(segment)| Self(segment)).map_err(|_| pages::refusal(language, Refusal::PageNotFound))
+    }
+}
