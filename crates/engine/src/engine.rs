@@ -43,7 +43,8 @@ pub struct Settings {
     /// Where the root key comes from. With [`StoreLocation::Memory`], a key file of ours is replaced by a key that
     /// lives as long.
     pub key: KeySource,
-    /// Where browsers reach this environment: an origin, `https`, or `http` on a loopback host.
+    /// Where browsers reach this environment: `https`, or `http` on a loopback host. It may have a path, below which
+    /// the pages then are.
     pub public_url: Url,
     /// Shown on the pages: who asks.
     pub app_name: Option<String>,
@@ -243,11 +244,12 @@ impl Engine {
 fn check(settings: &Settings) -> Result<UserVerification> {
     let url = &settings.public_url;
     let loopback = guard::is_loopback_host(url);
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let bare =
+        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     if !(url.scheme() == "https" || url.scheme() == "http" && loopback) || !bare {
         return Err(Error::invalid(
             "publicUrl",
-            "must be an https origin such as `https://agents.example.com` (http only on a loopback host), without a path",
+            "must be an https URL such as `https://agents.example.com` (http only on a loopback host), without user, password, query or fragment",
         ));
     }
     for url in &settings.user_verify_urls {

@@ -242,11 +242,7 @@ impl Error {
     }
 
     /// An option that does not exist; `known` are those that do, for the nearest of them.
-    pub fn unknown_option<'a>(
-        option: impl Into<String>,
-        name: &str,
-        known: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    pub fn unknown_option<'a>(option: impl Into<String>, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         Self::UnknownOption { option: option.into(), nearest: nearest(name, known) }
     }
 

@@ -25,7 +25,8 @@ pub(crate) fn read(route: &str) -> Option<(Organization, &str)> {
 impl Engine {
     pub(crate) fn page_url(&self, page: &str, organization: &Organization, id: &str) -> Url {
         let mut url = self.public_url.clone();
-        url.set_path(&format!("/{page}/{}", utf8_percent_encode(&of(organization, id), SEGMENT)));
+        let before = url.path().trim_end_matches('/');
+        url.set_path(&format!("{before}/{page}/{}", utf8_percent_encode(&of(organization, id), SEGMENT)));
         url
     }
 }

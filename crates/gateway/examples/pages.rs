@@ -54,7 +54,7 @@ fn samples(language: &'static Language) -> Vec<(&'static str, Page)> {
         ("connected", end(Outcome::Connected)),
         ("verifying", end(Outcome::AwaitingVerification)),
         ("refused", end(Outcome::Refused)),
-        ("failed", end(Outcome::Failed { code: "PROVIDER_UNREACHABLE" })),
+        ("failed", end(Outcome::Failed { code: "PROVIDER_UNREACHABLE".into() })),
         ("took-too-long", end(Outcome::Expired)),
         ("link-expired", pages::error(language, &Error::LinkExpired)),
         ("link-used", pages::error(language, &Error::LinkUsed)),

@@ -88,7 +88,7 @@ pub fn outcome(language: &'static Language, page: &OutcomePage) -> Page {
         Outcome::AwaitingVerification => (Tone::Waiting, "verifying", None),
         Outcome::Refused => (Tone::Calm, "refused", None),
         Outcome::Expired => (Tone::Calm, "took-too-long", None),
-        Outcome::Failed { code } => (Tone::Bad, "failed", Some(*code)),
+        Outcome::Failed { code } => (Tone::Bad, "failed", Some(code.as_str())),
     };
     let say = |part: &str| language.say_with(&format!("{topic}-{part}"), &values);
     let (lead, advice) = match code {
@@ -108,7 +108,7 @@ pub fn outcome(language: &'static Language, page: &OutcomePage) -> Page {
         connector_mark: Some(Mark::of(&page.connector_name)),
         lead,
         advice,
-        code,
+        code: code.map(str::to_owned),
     });
     Page { status: StatusCode::OK, form_action: "'none'", html }
 }
@@ -162,7 +162,7 @@ fn notice(
         connector_mark: None,
         lead: say("lead"),
         advice: say("advice"),
-        code,
+        code: code.map(str::to_owned),
     });
     Page { status, form_action: "'none'", html }
 }
@@ -300,7 +300,7 @@ struct NoticeTemplate {
     connector_mark: Option<Mark>,
     lead: String,
     advice: String,
-    code: Option<&'static str>,
+    code: Option<String>,
 }
 
 fn render(template: &impl Template) -> String {

@@ -56,8 +56,8 @@ fn reached_by(language: &'static Language, value: &str) -> Vec<Page> {
         end(language, value, Outcome::Connected),
         end(language, value, Outcome::AwaitingVerification),
         end(language, value, Outcome::Refused),
-        end(language, value, Outcome::Failed { code: "USER_MISMATCH" }),
-        end(language, value, Outcome::Failed { code: "A_CODE_WITHOUT_A_MESSAGE" }),
+        end(language, value, Outcome::Failed { code: "USER_MISMATCH".into() }),
+        end(language, value, Outcome::Failed { code: "A_CODE_WITHOUT_A_MESSAGE".into() }),
         // Its monogram alone.
         end(language, value, Outcome::Expired),
     ]
@@ -212,7 +212,7 @@ fn a_page_can_be_read_aloud() {
         }
         let role = |outcome| end(language, "Acme", outcome).html.split_once("role=\"").unwrap().1.to_owned();
         assert!(role(Outcome::Connected).starts_with("status\""));
-        assert!(role(Outcome::Failed { code: "TIMED_OUT" }).starts_with("alert\""));
+        assert!(role(Outcome::Failed { code: "TIMED_OUT".into() }).starts_with("alert\""));
     }
 }
 

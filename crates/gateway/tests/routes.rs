@@ -11,9 +11,10 @@ use http::{
     header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HOST, LOCATION, SET_COOKIE},
 };
 use onbehalf_engine::{
-    Engine, Error, Key, Settings, StoreLocation, UserVerification,
+    Engine, Error, Settings, StoreLocation, UserVerification,
     connect::{LinkPage, Outcome, OutcomePage},
     time::Timestamp,
+    vault::KeySource,
 };
 use onbehalf_gateway::{Listener, handle, headers, language::Language, pages, paths, router};
 use tokio::{
@@ -26,7 +27,7 @@ use url::Url;
 async fn engine(public_url: &str) -> Arc<Engine> {
     let settings = Settings {
         store: StoreLocation::Memory,
-        key: Key::Given { origin: "the test".into(), text: format!("{}=", "A".repeat(43)).into() },
+        key: KeySource::Ephemeral,
         public_url: Url::parse(public_url).unwrap(),
         app_name: Some("Acme".into()),
         user_verification: Some(UserVerification::None),
@@ -35,7 +36,7 @@ async fn engine(public_url: &str) -> Arc<Engine> {
         connectors: Vec::new(),
         proxy: None,
     };
-    Arc::new(Engine::open(settings).await.unwrap())
+    Engine::open(settings).await.unwrap()
 }
 
 async fn ours() -> Router {

@@ -114,7 +114,7 @@ impl Method {
         let reasons = [
             (self.kind != MethodKind::Oauth2, "only OAuth 2.0 can run in this version"),
             (self.grant != Grant::AuthorizationCode, "only the grant `authorization_code` can run"),
-            (self.issuer.is_some() || self.resource.is_some(), "its endpoints must be discovered"),
+            (self.must_be_discovered(), "its endpoints must be discovered"),
             (self.authorize_url.is_none() || self.token_url.is_none(), "it has no authorization and token URL"),
             (self.client_auth == ClientAuth::PrivateKeyJwt, "its client authenticates by a signed assertion"),
             (self.jwt.is_some() || self.signer.is_some(), "it signs its requests"),
@@ -122,6 +122,11 @@ impl Method {
             (self.renew.is_some(), "it renews its token by a request of its own"),
         ];
         reasons.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, reason)| Err(reason))
+    }
+
+    /// An issuer beside both URLs asks for no discovery: it is what `iss` must say (RFC 9207).
+    fn must_be_discovered(&self) -> bool {
+        self.resource.is_some() || self.issuer.is_some() && (self.authorize_url.is_none() || self.token_url.is_none())
     }
 
     /// The method with what its kind implies and the file need not say: the fields of static credentials, and the

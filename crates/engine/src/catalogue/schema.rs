@@ -100,7 +100,8 @@ pub struct Method {
     pub authorize_url: Option<Template>,
     /// Where codes become tokens (RFC 6749 §3.2).
     pub token_url: Option<Template>,
-    /// Discovery by issuer (RFC 8414, OpenID Connect Discovery), instead of the two URLs.
+    /// Discovery by issuer (RFC 8414, OpenID Connect Discovery), instead of the two URLs; beside them, what `iss` must
+    /// say in every answer (RFC 9207).
     pub issuer: Option<Template>,
     /// Discovery by protected resource (RFC 9728), with registration, instead of the two URLs.
     pub resource: Option<Template>,

@@ -39,8 +39,8 @@ impl Engine {
                     Error::ConsentRefused => FlowStatus::Refused,
                     _ => FlowStatus::Failed,
                 };
-                // A step that had moved the flow on has recorded its own failure; this write then changes nothing.
-                self.end_flow(flow.clone(), status, Some(error.code())).await?;
+                // Whoever has moved the flow on has recorded its end too; this write then changes nothing.
+                let _ = self.end_flow(flow.clone(), status, Some(error.code())).await?;
                 self.outcome_url(&flow)
             }
         };
@@ -57,7 +57,7 @@ impl Engine {
         }
         if !same_browser(&flow, arrival) || !self.same_route(&flow, arrival).await? {
             tracing::warn!(flow.id = %flow.id, "a callback came in another browser or on another connection's path");
-            self.end_flow(flow, FlowStatus::Failed, Some(Error::FlowNotFound.code())).await?;
+            let _ = self.end_flow(flow, FlowStatus::Failed, Some(Error::FlowNotFound.code())).await?;
             return Err(Error::FlowNotFound);
         }
         Ok(flow)

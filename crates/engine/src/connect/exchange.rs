@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use indexmap::IndexMap;
+
 use super::callback::failed;
 use super::identity::Identity;
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
     refresh::plan,
     rows::{Credential, FlowStatus, Held, StoredAccount, StoredConnection, StoredFlow},
     secret::Secret,
-    store::{Change, Commit, FlowKey},
+    store::{Change, Commit, FlowKey, journal::Slot},
     token_endpoint::{Answer, Purpose},
 };
 
@@ -25,7 +28,7 @@ const EXCHANGE_LIFE: std::time::Duration = std::time::Duration::from_secs(120);
 pub(super) struct Code {
     code: Secret,
     verifier: Option<Secret>,
-    callback: indexmap::IndexMap<String, String>,
+    callback: IndexMap<String, String>,
 }
 
 impl Code {
@@ -39,55 +42,73 @@ impl Engine {
     pub(super) async fn exchange(self: &Arc<Self>, flow: &StoredFlow, code: Code) -> Result<()> {
         let (engine, flow) = (self.clone(), flow.clone());
         self.detached(async move {
-            let ended = engine.intend_and_exchange(flow.clone(), code).await;
-            if let Err(error) = &ended
-                && !error.is_of_store()
-            {
-                engine.fail_exchange(&flow, error).await?;
+            let intent = match engine.intend_exchange(&flow, code).await {
+                Ok(intent) => intent,
+                Err(error) => return engine.give_up(flow, error).await,
+            };
+            match engine.ask_token_endpoint(intent.request, intent.purpose, &intent.slot).await {
+                Ok(answer) => {
+                    let settled = engine.settle_exchange(&answer).await;
+                    // A store that fails keeps the answer in the journal, for when the environment opens again.
+                    if !settled.as_ref().is_err_and(Error::is_of_store) {
+                        intent.slot.clear().await?;
+                    }
+                    settled
+                }
+                Err(error) => engine.give_up(intent.flow, error).await,
             }
-            ended
         })
         .await
     }
 
-    async fn intend_and_exchange(&self, mut flow: StoredFlow, code: Code) -> Result<()> {
-        let (connection, _) = self.parties(&flow).await?;
+    /// Reserves a journal slot and moves the flow to `Exchanging`. From here on the code is no longer stored, so nothing
+    /// can send it twice (RFC 6749 §4.1.2).
+    async fn intend_exchange(&self, flow: &StoredFlow, code: Code) -> Result<Intent> {
+        let (connection, _) = self.parties(flow).await?;
         let registration = self.settle(&connection)?.registration(flow.facts.scopes.as_deref())?;
         // The verification may have taken a minute: the code goes to the provider it came from, or nowhere.
         if flow.facts.registration.as_deref() != Some(registration.fingerprint().as_str()) {
             return Err(failed("the connection was changed meanwhile"));
         }
+        let verifier = code.verifier.map(Verifier::from_secret);
+        let request = token_request::exchange(&registration, &code.code, verifier.as_ref())?;
         let slot = self.journal.reserve().await?;
+        let mut flow = flow.clone();
         flow.status = FlowStatus::Exchanging;
         flow.expires_at = self.clock.now().plus(EXCHANGE_LIFE);
-        // From here on the code is no longer stored, so nothing can send it twice (RFC 6749 §4.1.2).
         if self.advance(&flow, None).await? == Commit::Conflict {
             return Err(Error::FlowNotFound);
         }
-        let verifier = code.verifier.map(Verifier::from_secret);
-        let request = token_request::exchange(&registration, &code.code, verifier.as_ref())?;
+        flow.version += 1;
         let purpose = Purpose::Exchange {
             organization: flow.organization.as_str().into(),
             flow_id: flow.id.clone(),
             callback: code.callback,
         };
-        let answer = self.ask_token_endpoint(request, purpose, &slot).await?;
-        let settled = self.settle_exchange(&answer).await;
-        // A store that fails keeps the answer in the journal: it is settled when the environment opens again.
-        if !settled.as_ref().is_err_and(Error::is_of_store) {
-            slot.clear().await?;
-        }
-        settled
+        Ok(Intent { flow, request, purpose, slot })
     }
 
     /// Reads an answer that is durable, and stores what it brings. Does nothing for a flow that has ended.
     pub(crate) async fn settle_exchange(&self, answer: &Answer) -> Result<()> {
         let Purpose::Exchange { organization, flow_id, callback } = &answer.purpose else { return Ok(()) };
-        let Some(flow) = self.rows.flow(FlowKey::Id { organization, id: flow_id }).await? else { return Ok(()) };
-        if flow.status != FlowStatus::Exchanging {
-            return Ok(());
+        match self.rows.flow(FlowKey::Id { organization, id: flow_id }).await? {
+            Some(flow) if flow.status == FlowStatus::Exchanging => {
+                match self.store_answer(&flow, callback, answer).await {
+                    Err(error) if !error.is_of_store() => self.give_up(flow, error).await,
+                    settled => settled,
+                }
+            }
+            _ => Ok(()),
         }
-        let (connection, _) = self.parties(&flow).await?;
+    }
+
+    async fn store_answer(
+        &self,
+        flow: &StoredFlow,
+        callback: &IndexMap<String, String>,
+        answer: &Answer,
+    ) -> Result<()> {
+        let (connection, _) = self.parties(flow).await?;
         let settled = self.settle(&connection)?;
         let registration = settled.registration(flow.facts.scopes.as_deref())?;
         let tokens = match answer.classified(&registration, &registration.scopes) {
@@ -117,9 +138,9 @@ impl Engine {
 
     /// Writes the credential into the account and ends the flow, in one commit: if the account or its connection went
     /// or was disabled meanwhile, nothing is stored.
-    async fn store_grant(&self, flow: StoredFlow, grant: Grant) -> Result<()> {
+    async fn store_grant(&self, flow: &StoredFlow, grant: Grant) -> Result<()> {
         loop {
-            let (connection, mut account) = self.parties(&flow).await?;
+            let (connection, mut account) = self.parties(flow).await?;
             self.settle(&connection)?;
             let credential = self.credential_to_store(&account, &grant).await?;
             self.rows.seal_credential(&mut account, &credential).await?;
@@ -188,22 +209,29 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends a flow whose exchange did not succeed. The account stays as it was.
-    async fn fail_exchange(&self, flow: &StoredFlow, error: &Error) -> Result<()> {
-        if let Some(now) = self.rows.flow(flow.key()).await?
-            && matches!(now.status, FlowStatus::Exchanging | FlowStatus::Returned | FlowStatus::Started)
-        {
-            self.end_flow(now, FlowStatus::Failed, Some(error.code())).await?;
+    /// Ends a flow whose exchange did not succeed, unless someone else has moved it on. The account stays as it was.
+    async fn give_up(&self, flow: StoredFlow, error: Error) -> Result<()> {
+        let (organization, account_id) = (flow.organization.clone(), flow.account_id.clone());
+        if self.end_flow(flow, FlowStatus::Failed, Some(error.code())).await? == Commit::Applied {
+            self.change_account(&organization, &account_id, |account| account.facts.verifying_until = None).await?;
         }
-        self.change_account(&flow.organization, &flow.account_id, |account| account.facts.verifying_until = None).await
+        Err(error)
     }
+}
+
+/// An exchange that may begin: the flow is this caller's.
+struct Intent {
+    flow: StoredFlow,
+    request: http::Request<Bytes>,
+    purpose: Purpose,
+    slot: Slot,
 }
 
 /// All that an exchange brought.
 struct Grant {
     tokens: Box<TokenSet>,
     credential: Credential,
-    kept: indexmap::IndexMap<String, String>,
+    kept: IndexMap<String, String>,
     /// Nothing when the provider could not be asked.
     identity: Option<Identity>,
     /// What was asked.

@@ -2,12 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::{
-    Engine,
-    connections::registration::Settled,
-    oauth::document::Document,
-    rows::Credential,
-};
+use crate::{Engine, connections::registration::Settled, oauth::document::Document, rows::Credential};
 
 /// Longer than any person's id or name, shorter than a nuisance.
 const LONGEST: usize = 512;

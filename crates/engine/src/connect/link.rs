@@ -2,13 +2,13 @@
 
 use super::{LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
 use crate::{
-    Engine, Error, Result,
+    Engine, Error, Result, UserVerification,
     accounts::AccountBy,
     connections::registration::Settled,
+    names::Organization,
     rows::{FlowFacts, FlowStatus, StoredAccount, StoredConnection, StoredFlow},
     secret::{ExposeSecret, Secret},
     store::{Change, Commit, FlowKey},
-    UserVerification,
 };
 use url::Url;
 
@@ -112,7 +112,10 @@ impl Engine {
         let organization = account.organization.as_str();
         let pending = self.rows.store.pending_flows(organization, &account.id, self.clock.now()).await?;
         if pending.of_account >= PENDING_OF_ACCOUNT {
-            return Err(Error::LimitReached { what: "links under way for one account".into(), limit: PENDING_OF_ACCOUNT });
+            return Err(Error::LimitReached {
+                what: "links under way for one account".into(),
+                limit: PENDING_OF_ACCOUNT,
+            });
         }
         if pending.of_organization >= PENDING_OF_ORGANIZATION {
             return Err(Error::LimitReached {
@@ -152,8 +155,8 @@ impl Engine {
         match self.rows.store.commit(changes).await? {
             Commit::Applied => {
                 tracing::info!(flow.id = %flow.id, account.id = %account.id, "a link was made");
-                let url = Secret::from(format!("{}connect/{}", self.public_url, token.expose_secret()));
-                Ok(Link { url, expires_at: flow.expires_at })
+                let url = self.page_url("connect", &Organization::default(), token.expose_secret());
+                Ok(Link { url: Secret::from(String::from(url)), expires_at: flow.expires_at })
             }
             // The account or its connection went while the link was made.
             Commit::Conflict => Err(Error::ConnectedAccountNotFound {

@@ -156,7 +156,6 @@ pub struct Verified {
     pub redirect_url: Url,
 }
 
-
 /// What the store keeps of a one-time secret.
 fn hash(secret: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec()
@@ -170,13 +169,15 @@ impl Engine {
     }
 
     /// Ends the flow and destroys what it held. A flow that someone else has moved on meanwhile is theirs.
-    async fn end_flow(&self, mut flow: StoredFlow, status: FlowStatus, failure: Option<&str>) -> Result<()> {
+    async fn end_flow(&self, mut flow: StoredFlow, status: FlowStatus, failure: Option<&str>) -> Result<Commit> {
         flow.status = status;
         flow.expires_at = self.clock.now();
         flow.facts.failure = failure.map(String::from);
-        tracing::info!(flow.id = %flow.id, flow.status = ?status, failure, "an authorization ended");
-        let _ = self.advance(&flow, None).await?;
-        Ok(())
+        let ended = self.advance(&flow, None).await?;
+        if ended == Commit::Applied {
+            tracing::info!(flow.id = %flow.id, flow.status = ?status, failure, "an authorization ended");
+        }
+        Ok(ended)
     }
 
     /// The page that tells how the flow ended.

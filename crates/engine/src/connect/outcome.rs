@@ -1,12 +1,7 @@
 //! How a flow ended, for its last page.
 
 use super::{Outcome, OutcomePage};
-use crate::{
-    Engine, Error, Result,
-    route,
-    rows::FlowStatus,
-    store::FlowKey,
-};
+use crate::{Engine, Error, Result, route, rows::FlowStatus, store::FlowKey};
 
 impl Engine {
     /// How a flow ended. `id` is the last part of the outcome page's path.

@@ -37,7 +37,7 @@ impl Engine {
     }
 
     async fn end_verification(&self, flow: &StoredFlow, failure: &str) -> Result<()> {
-        self.end_flow(flow.clone(), FlowStatus::Failed, Some(failure)).await?;
+        let _ = self.end_flow(flow.clone(), FlowStatus::Failed, Some(failure)).await?;
         self.change_account(&flow.organization, &flow.account_id, |account| account.facts.verifying_until = None).await
     }
 }

@@ -141,7 +141,9 @@ impl Engine {
         }
         let connection = self.new_connection(&new)?;
         match self.insert_connection(&connection).await? {
-            Commit::Applied => self.stored_connection(&new.organization, &new.name).await.and_then(|stored| self.view(&stored)),
+            Commit::Applied => {
+                self.stored_connection(&new.organization, &new.name).await.and_then(|stored| self.view(&stored))
+            }
             Commit::Conflict => Err(Error::ConnectionAlreadyExists { connection: new.name.as_str().into() }),
         }
     }
@@ -415,8 +417,16 @@ pub(crate) fn method_of<'a>(connector: &'a Connector, name: Option<&str>) -> Res
 /// An endpoint of the developer's: https, or http on a loopback host.
 fn check_endpoint(name: &str, url: &Url) -> Result<()> {
     let secure = url.scheme() == "https" || url.scheme() == "http" && guard::is_loopback_host(url);
-    if !secure || url.host().is_none() || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(Error::invalid(name, "must be an https URL (http only on a loopback host) without user, password or fragment"));
+    if !secure
+        || url.host().is_none()
+        || !url.username().is_empty()
+        || url.password().is_some()
+        || url.fragment().is_some()
+    {
+        return Err(Error::invalid(
+            name,
+            "must be an https URL (http only on a loopback host) without user, password or fragment",
+        ));
     }
     Ok(())
 }

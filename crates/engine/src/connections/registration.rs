@@ -158,15 +158,16 @@ impl<'a> Settled<'a> {
     fn endpoint(&self, own: &Option<Url>, template: &Option<Template>, name: &str) -> Result<Url> {
         match (own, template) {
             (Some(url), _) => Ok(url.clone()),
-            (None, Some(template)) => {
-                Ok(template.render_url(&self.values, self.loopback)?)
+            (None, Some(template)) => Ok(template.render_url(&self.values, self.loopback)?),
+            (None, None) => {
+                Err(Error::NotSupported { what: format!("connector `{}` without `{name}`", self.connector.slug) })
             }
-            (None, None) => Err(Error::NotSupported { what: format!("connector `{}` without `{name}`", self.connector.slug) }),
         }
     }
 
     fn filled(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>> {
-        let fill = |template: &Template| -> Result<String> { Ok(template.render(&self.values)?.expose_secret().to_owned()) };
+        let fill =
+            |template: &Template| -> Result<String> { Ok(template.render(&self.values)?.expose_secret().to_owned()) };
         templates.iter().map(|(name, template)| Ok((name.clone(), fill(template)?))).collect()
     }
 }
@@ -175,7 +176,8 @@ impl Registration {
     /// Tells whether a flow ends with the provider and app that it started with.
     pub(crate) fn fingerprint(&self) -> String {
         let mut parts = digest::Context::new(&digest::SHA256);
-        for part in [self.authorize_url.as_str(), self.token_url.as_str(), &self.client_id, self.redirect_uri.as_str()] {
+        for part in [self.authorize_url.as_str(), self.token_url.as_str(), &self.client_id, self.redirect_uri.as_str()]
+        {
             parts.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             parts.update(part.as_bytes());
         }

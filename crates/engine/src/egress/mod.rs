@@ -26,11 +26,19 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// Nothing reached the provider (name resolution, connection, TLS, a forbidden address): safe to send again.
-    NotSent { reason: &'static str },
+    NotSent {
+        /// A fixed word: `dns`, `connect`, `tls`, …
+        reason: &'static str,
+    },
     /// The address is one that this environment may not call: private, loopback, link-local or reserved.
     Forbidden,
-    /// The request left, the answer did not arrive whole: the provider may have acted on it. `partial` is what came.
-    Unknown { reason: &'static str, partial: Option<Partial> },
+    /// The request left, the answer did not arrive whole: the provider may have acted on it.
+    Unknown {
+        /// A fixed word: `interrupted`, `deadline`.
+        reason: &'static str,
+        /// What had arrived.
+        partial: Option<Partial>,
+    },
     /// The answer is larger than [`Limits::body`].
     TooLarge,
 }

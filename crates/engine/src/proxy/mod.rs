@@ -123,8 +123,7 @@ impl Engine {
         let kept = &account.facts.kept;
         let injection = settled.injection(kept, credential)?;
         let asked = call.request;
-        let mut target =
-            Target::new(&settled.base_url(kept)?, &asked.path, &asked.query, &injection.query_names())?;
+        let mut target = Target::new(&settled.base_url(kept)?, &asked.path, &asked.query, &injection.query_names())?;
         injection.address(&mut target);
         let host = target.url().host_str().unwrap_or_default().to_owned();
 
@@ -176,7 +175,10 @@ fn encoded(body: &Body, injection: &Injection) -> Result<(Bytes, Option<&'static
         }
         Body::Bytes(bytes) if fields.is_empty() => (bytes.clone(), None),
         Body::Empty | Body::Json(_) | Body::Bytes(_) => {
-            return Err(Error::invalid("body", "must be a JSON object or a form: this connector sends its credential in it"));
+            return Err(Error::invalid(
+                "body",
+                "must be a JSON object or a form: this connector sends its credential in it",
+            ));
         }
     })
 }

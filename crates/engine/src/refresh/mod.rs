@@ -36,7 +36,11 @@ impl Engine {
     /// # Errors
     /// `AUTHORIZATION_REQUIRED`, `REAUTHORIZATION_REQUIRED`, `CONNECTION_MISCONFIGURED`, and the provider's failures;
     /// a credential that is still valid is handed out in spite of the last two.
-    pub(crate) async fn fresh(self: &Arc<Self>, account: StoredAccount, need: Need) -> Result<(StoredAccount, Credential)> {
+    pub(crate) async fn fresh(
+        self: &Arc<Self>,
+        account: StoredAccount,
+        need: Need,
+    ) -> Result<(StoredAccount, Credential)> {
         let credential = self.usable_credential(&account).await?;
         let now = self.clock.now();
         if meets(&account, need, now) {

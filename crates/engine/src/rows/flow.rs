@@ -52,17 +52,9 @@ impl FlowStatus {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Linked,
-            Self::Started,
-            Self::Returned,
-            Self::Exchanging,
-            Self::Completed,
-            Self::Refused,
-            Self::Failed,
-        ]
-        .into_iter()
-        .find(|status| status.as_str() == text)
+        [Self::Linked, Self::Started, Self::Returned, Self::Exchanging, Self::Completed, Self::Refused, Self::Failed]
+            .into_iter()
+            .find(|status| status.as_str() == text)
     }
 }
 

@@ -87,7 +87,12 @@ impl Rows {
         self.vault.seal(&keys[0], place, plain.as_bytes(), &*self.random)
     }
 
-    async fn open<T: DeserializeOwned>(&self, organization: &Organization, place: &Place<'_>, cell: &[u8]) -> Result<T> {
+    async fn open<T: DeserializeOwned>(
+        &self,
+        organization: &Organization,
+        place: &Place<'_>,
+        cell: &[u8],
+    ) -> Result<T> {
         let mut keys = self.data_keys(organization).await?;
         if data_key_id(cell).is_some_and(|id| keys.iter().all(|key| *key.id() != id)) {
             // Another process made a key since ours were read.

@@ -75,7 +75,8 @@ async fn accounts_are_listed_in_pages() {
     }
     assert_eq!(sizes, [10, 10, 5]);
 
-    let one = AccountQuery { identifier: Some(identifier("user_7")), connections: vec![example()], ..Default::default() };
+    let one =
+        AccountQuery { identifier: Some(identifier("user_7")), connections: vec![example()], ..Default::default() };
     assert_eq!(world.engine.accounts(&one).await.unwrap().accounts.len(), 1);
     let elsewhere = AccountQuery { connections: vec![ConnectionName::parse("other").unwrap()], ..Default::default() };
     assert!(world.engine.accounts(&elsewhere).await.unwrap().accounts.is_empty());

@@ -82,7 +82,9 @@ async fn one_time_secrets_are_long_and_never_repeat() {
         let token = token_of(&link);
         let started = world.engine.start(&token).await.unwrap();
         for secret in [token, state_of(&started.authorize_url), started.cookie.value.expose_secret().to_owned()] {
-            assert!(secret.len() >= 43 && secret.len() <= 64 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            assert!(
+                secret.len() >= 43 && secret.len() <= 64 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            );
             assert!(seen.insert(secret));
         }
     }
@@ -313,9 +315,13 @@ async fn redirect_uris_are_unique_per_connection_and_organization() {
 /// A24: RFC 9207, on refusals too.
 #[tokio::test]
 async fn an_answer_of_another_issuer_is_not_believed() {
-    let issued = crate::world::CONNECTOR
-        .replace("token_url =", "issuer = \"https://provider.example\"\ntoken_url =");
-    let world = World::with(Settings { connectors: vec![("example.toml".into(), issued)], connections: vec![connection("example")], ..settings() }).await;
+    let issued = crate::world::CONNECTOR.replace("token_url =", "issuer = \"https://provider.example\"\ntoken_url =");
+    let world = World::with(Settings {
+        connectors: vec![("example.toml".into(), issued)],
+        connections: vec![connection("example")],
+        ..settings()
+    })
+    .await;
     for (iss, accepted) in [
         (Some("https://provider.example"), true),
         (Some("https://provider.example/"), false),
@@ -332,7 +338,8 @@ async fn an_answer_of_another_issuer_is_not_believed() {
         assert_eq!(world.token_requests() - before, usize::from(accepted));
     }
     let started = world.started("example", "user_1").await;
-    let refusal = [("error", "access_denied"), ("iss", "https://evil.example"), ("state", &state_of(&started.authorize_url))];
+    let refusal =
+        [("error", "access_denied"), ("iss", "https://evil.example"), ("state", &state_of(&started.authorize_url))];
     let parameters = refusal.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let returned = world.comes_back(&started, parameters).await.unwrap();
     assert_eq!(world.outcome(&returned).await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() });
@@ -362,7 +369,8 @@ async fn the_challenge_is_s256() {
 #[tokio::test]
 async fn an_answer_with_two_readings_is_refused() {
     let world = world().await;
-    for extra in [("code", "another"), ("error", "access_denied"), ("access_token", "planted"), ("id_token", "planted")] {
+    for extra in [("code", "another"), ("error", "access_denied"), ("access_token", "planted"), ("id_token", "planted")]
+    {
         let started = world.started("example", "user_1").await;
         let mut parameters = world.provider.consent(&started.authorize_url, "ada");
         parameters.push((extra.0.into(), extra.1.into()));
@@ -437,7 +445,8 @@ async fn a_connection_that_changed_meanwhile_ends_the_flow() {
 
     let started = world.started("example", "user_1").await;
     let parameters = world.provider.consent(&started.authorize_url, "ada");
-    let patch = onbehalf_engine::connections::ConnectionPatch { client_id: Some("another".into()), ..Default::default() };
+    let patch =
+        onbehalf_engine::connections::ConnectionPatch { client_id: Some("another".into()), ..Default::default() };
     world.engine.update_connection(&Organization::default(), &name, patch).await.unwrap();
     let returned = world.comes_back(&started, parameters).await.unwrap();
     assert_eq!(world.outcome(&returned).await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() });

@@ -1,6 +1,8 @@
 //! The engine's calls, end to end, on an in-memory store against a strict simulated provider: no network, no sleeps,
 //! and a clock that only moves when a test says so.
 
+#![expect(clippy::unwrap_used, reason = "what a test prepares must not fail")]
+
 mod accounts;
 mod attacks;
 mod connections;

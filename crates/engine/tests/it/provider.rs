@@ -145,7 +145,9 @@ impl Provider {
         match (user, path.as_str()) {
             (None, _) => (401, br#"{"error":"invalid_token"}"#.to_vec()),
             (Some(_), "/me") if state.probe_down => (503, Vec::new()),
-            (Some(user), "/me") => (200, json!({ "id": user, "email": format!("{user}@example.com") }).to_string().into()),
+            (Some(user), "/me") => {
+                (200, json!({ "id": user, "email": format!("{user}@example.com") }).to_string().into())
+            }
             (Some(_), "/teapot") => (418, b"short and stout".to_vec()),
             (Some(_), _) => (200, body),
         }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use onbehalf_engine::{
     Settings,
-    proxy::{Body, ProxyRequest, ProxyResponse},
     accounts::Status,
+    proxy::{Body, ProxyRequest, ProxyResponse},
 };
 
 use crate::world::{World, account, code, connection, settings, world};
@@ -125,8 +125,20 @@ async fn a_refused_token_that_cannot_be_refreshed_now_shows_the_providers_answer
 async fn a_hostile_path_is_refused_before_anything_is_sent() {
     let world = authorized().await;
     for path in [
-        "", "me", "https://evil.example/", "//evil.example", "\\\\evil.example", "/\\evil.example", "/../x",
-        "/%2e%2e/x", "/a/..%2f..%2fx", "/%252e%252e/x", "/a\nb", "@evil.example/", "/a b\t", "/\u{0}",
+        "",
+        "me",
+        "https://evil.example/",
+        "//evil.example",
+        "\\\\evil.example",
+        "/\\evil.example",
+        "/../x",
+        "/%2e%2e/x",
+        "/a/..%2f..%2fx",
+        "/%252e%252e/x",
+        "/a\nb",
+        "@evil.example/",
+        "/a b\t",
+        "/\u{0}",
     ] {
         assert_eq!(code(world.engine.request(get(path)).await), "TARGET_NOT_ALLOWED", "{path:?}");
     }
@@ -204,7 +216,10 @@ async fn the_credential_goes_where_the_connector_says() {
 #[tokio::test]
 async fn a_host_that_the_provider_names_must_be_one_of_the_connectors() {
     let file = crate::world::CONNECTOR
-        .replace("base_url = \"https://provider.example\"", "base_url = \"{instance_url}\"\nhosts = [\"*.provider.example\"]")
+        .replace(
+            "base_url = \"https://provider.example\"",
+            "base_url = \"{instance_url}\"\nhosts = [\"*.provider.example\"]",
+        )
         .replace("scopes =", "keep = { instance_url = \"token:instance_url\" }\nscopes =");
     let world = World::with(Settings {
         connectors: vec![("example.toml".into(), file)],
@@ -212,10 +227,18 @@ async fn a_host_that_the_provider_names_must_be_one_of_the_connectors() {
         ..settings()
     })
     .await;
-    for url in ["https://evil.example", "https://provider.example.evil.example", "http://a.provider.example", "https://10.0.0.1"] {
+    for url in [
+        "https://evil.example",
+        "https://provider.example.evil.example",
+        "http://a.provider.example",
+        "https://10.0.0.1",
+    ] {
         world.provider.state().extra.insert("instance_url".into(), url.into());
         world.authorize("user_1", "ada").await;
-        assert!(matches!(code(world.engine.request(get("/me")).await), "TARGET_NOT_ALLOWED" | "INVALID_ARGUMENT"), "{url}");
+        assert!(
+            matches!(code(world.engine.request(get("/me")).await), "TARGET_NOT_ALLOWED" | "INVALID_ARGUMENT"),
+            "{url}"
+        );
     }
     assert!(world.provider.state().api_requests.is_empty());
 }

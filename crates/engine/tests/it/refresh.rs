@@ -3,11 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use onbehalf_engine::{
-    accounts::Status,
-    egress::Failure,
-    secret::ExposeSecret,
-};
+use onbehalf_engine::{accounts::Status, egress::Failure, secret::ExposeSecret};
 
 use crate::world::{World, account, code, world};
 

@@ -36,8 +36,8 @@ id = "id"
 label = "email"
 "#;
 
-/// 32 bytes that no generator would give, and every test the same.
-const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
+/// 32 random bytes, the same in every test.
+const KEY: &str = "NinZfk+xMbWSc8jx52gCCgXpbA5RwjcYv2KmUJ6EJoA=";
 
 #[derive(Debug)]
 pub(crate) struct World {
@@ -71,10 +71,7 @@ pub(crate) fn settings() -> Settings {
         user_verification: None,
         user_verify_urls: Vec::new(),
         connections: vec![connection("example"), connection("other")],
-        connectors: vec![
-            ("example.toml".into(), CONNECTOR.into()),
-            ("other.toml".into(), CONNECTOR.into()),
-        ],
+        connectors: vec![("example.toml".into(), CONNECTOR.into()), ("other.toml".into(), CONNECTOR.into())],
         proxy: None,
     }
 }
