@@ -1,0 +1,52 @@
+/**
+ * Makes a fresh clone ready to run: the packages, then the addon. Quick when there is nothing to do.
+ *
+ * It is there before any package is, so it uses none.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { Failed, main, must, onPath, root, run, say } from './run.mjs'
+
+/** Installs the packages and builds the addon, as far as that is not done. */
+export async function ready() {
+  requireTools()
+  await installPackages()
+  await buildAddon()
+}
+
+function requireTools() {
+  if (Number.parseInt(process.versions.node) < 20)
+    throw new Failed(`Node ${process.version} is too old. onbehalf needs Node 20, 22 or newer.`)
+  if (!onPath('cargo')) throw new Failed('Rust is missing. Install it from https://rustup.rs, then run this again.')
+}
+
+/** Installs exactly what the lock file names, once per lock file and platform. */
+export async function installPackages() {
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .update(`${process.platform}-${process.arch}`)
+    .digest('hex')
+  const stamp = join(root, 'node_modules', '.onbehalf')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+
+  say('Installing packages…')
+  const args = ['ci', '--no-audit', '--no-fund']
+  // npm tells the scripts that it runs where it is itself. By name, Windows finds it only through a shell.
+  const npm = process.env.npm_execpath
+  await (npm ? must(process.execPath, [npm, ...args]) : must('npm', args, { shell: process.platform === 'win32' }))
+  writeFileSync(stamp, wanted)
+}
+
+/** Builds the addon for development. Cargo decides what is stale. */
+async function buildAddon() {
+  const first = !readdirSync(root).some((file) => file.endsWith('.node'))
+  if (first) say('Compiling the engine (a few minutes the first time)…')
+  // The first build shows cargo's progress to whoever waits for it.
+  const output = first && process.stderr.isTTY ? 'shown' : 'quiet'
+  const { ok } = await run(process.execPath, ['scripts/build.mjs'], { output })
+  if (!ok) throw new Failed('The addon did not compile.')
+}
+
+if (process.argv[1] === import.meta.filename) await main(ready)

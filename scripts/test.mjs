@@ -1,0 +1,67 @@
+/**
+ * Every test: the engine's, the types', the addon's from ava and from Jest. `npm test -- ava jest` runs only those.
+ *
+ * Each runner prints as it does; the last lines say once more what each of them ran. A runner that ran nothing failed.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { requireChromium } from './chromium.mjs'
+import { ready } from './ready.mjs'
+import { Failed, main, packaged, root, run, say } from './run.mjs'
+
+/** Each runner: its command, and how it counts in what it prints. */
+const runners = {
+  cargo: {
+    command: ['cargo', ['test', '--workspace']],
+    passed: /(\d+) passed/g,
+    failed: /(\d+) failed/g,
+    skipped: /(\d+) ignored/g,
+  },
+  types: { command: packaged('typescript/bin/tsc', '--project', '__test__/types') },
+  ava: {
+    command: packaged('ava/entrypoints/cli.mjs'),
+    passed: /^ {2}(\d+) tests? passed/gm,
+    failed: /^ {2}(\d+) (?:tests? failed|uncaught exceptions?|unhandled rejections?)/gm,
+    skipped: /^ {2}(\d+) tests? (?:skipped|todo)/gm,
+  },
+  jest: {
+    // Node's modules in Jest's sandbox still need this flag.
+    command: [process.execPath, ['--experimental-vm-modules', ...packaged('jest/bin/jest.js')[1]]],
+    passed: /^Tests:.*?(\d+) passed/gm,
+    failed: /^Tests:.*?(\d+) failed/gm,
+    skipped: /^Tests:.*?(\d+) (?:skipped|todo)/gm,
+  },
+}
+
+await main(async () => {
+  const chosen = process.argv.slice(2)
+  const unknown = chosen.filter((name) => !(name in runners))
+  if (unknown.length) throw new Failed(`There is no runner ${unknown}. There are ${Object.keys(runners).join(', ')}.`)
+
+  await ready()
+  process.env.CHROME_PATH = await requireChromium()
+
+  const results = []
+  for (const name of chosen.length ? chosen : Object.keys(runners)) {
+    say(`\n${name}`)
+    results.push({ name, ...(await test(runners[name])) })
+  }
+
+  console.log()
+  for (const { name, passed, failed, skipped } of results)
+    console.log(`${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`)
+  const broken = results.filter(({ ok, passed, failed }) => !ok || failed || !passed)
+  if (broken.length) throw new Failed(`\nNot all is well: ${broken.map(({ name }) => name).join(', ')}.`)
+})
+
+async function test({ command, passed, failed, skipped }) {
+  const { ok, text } = await run(...command, { output: 'both', env: { FORCE_COLOR: '0' } })
+  // The compiler doesn't count: each file of types is a test.
+  if (!passed) return { ok, passed: ok ? typeTests() : 0, failed: ok ? 0 : typeTests(), skipped: 0 }
+
+  const count = (pattern) => [...text.matchAll(pattern)].reduce((sum, [, number]) => sum + Number(number), 0)
+  return { ok, passed: count(passed), failed: count(failed), skipped: count(skipped) }
+}
+
+const typeTests = () => readdirSync(join(root, '__test__/types')).filter((file) => /\.[cm]?ts$/.test(file)).length
