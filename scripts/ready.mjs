@@ -3,8 +3,7 @@
  *
  * It is there before any package is, so it uses none.
  */
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { Failed, main, must, onPath, root, run, say } from './run.mjs'
@@ -22,21 +21,17 @@ function requireTools() {
   if (!onPath('cargo')) throw new Failed('Rust is missing. Install it from https://rustup.rs, then run this again.')
 }
 
-/** Installs exactly what the lock file names, once per lock file and platform. */
+/** Installs exactly what the lock file names, unless that was done since it last changed. */
 export async function installPackages() {
-  const wanted = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
-    .update(`${process.platform}-${process.arch}`)
-    .digest('hex')
-  const stamp = join(root, 'node_modules', '.onbehalf')
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  const changed = (file) => statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  // npm writes this one last, when all is in place.
+  if (changed('node_modules/.package-lock.json') > changed('package-lock.json')) return
 
   say('Installing packages…')
   const args = ['ci', '--no-audit', '--no-fund']
   // npm tells the scripts that it runs where it is itself. By name, Windows finds it only through a shell.
   const npm = process.env.npm_execpath
   await (npm ? must(process.execPath, [npm, ...args]) : must('npm', args, { shell: process.platform === 'win32' }))
-  writeFileSync(stamp, wanted)
 }
 
 /** Builds the addon for development. Cargo decides what is stale. */
