@@ -21,7 +21,7 @@ export class ChromiumBrowser {
   name = 'Chromium'
 
   static async start(executablePath) {
-    const browser = await chromium.launch({ executablePath, args: launchArguments })
+    const browser = await chromium.launch({ executablePath, args: launchArguments, handleSIGINT: false })
     return new ChromiumBrowser(browser, await browser.newPage())
   }
 

@@ -9,7 +9,7 @@ import { getGoogleStore, googlePlugin, seedFromConfig } from '@emulators/google'
 
 import { listenerOf, serve } from './serve.mjs'
 
-/** Who has a mailbox there, and what is in it. */
+/** Who has a mailbox there, and what is in it, the newest first. */
 export const ada = {
   email: 'ada@example.com',
   name: 'Ada Lovelace',
@@ -48,7 +48,13 @@ export async function startGoogle({ redirectUris, people = [ada], onRequest = ()
       { client_id: clientId, client_secret: clientSecret, name: 'onbehalf', redirect_uris: redirectUris },
     ],
     messages: people.flatMap(({ email, mail = [] }) =>
-      mail.map((message) => ({ ...message, to: email, user_email: email, label_ids: ['INBOX'] })),
+      mail.map((message, hours) => ({
+        ...message,
+        to: email,
+        user_email: email,
+        label_ids: ['INBOX'],
+        date: new Date(Date.now() - hours * 3_600_000).toISOString(),
+      })),
     ),
     calendars: people.map(({ email }) => ({ id: 'primary', user_email: email, summary: email, primary: true })),
   })
