@@ -13,6 +13,7 @@ import { Onbehalf } from 'onbehalf'
 import { consent, openBrowser } from '../__test__/support/browser.mjs'
 import { ada, startGoogle } from '../__test__/support/google.mjs'
 import { freePort } from '../__test__/support/serve.mjs'
+import { Failed } from '../scripts/run.mjs'
 import { blank, done, mail, note, show, title } from './screen.mjs'
 
 const alone = process.argv.includes('--auto') || !process.stdin.isTTY || !process.stdout.isTTY
@@ -100,11 +101,17 @@ async function readMail(actions) {
   }
 }
 
+/** What was foreseen is said in a sentence; a defect shows where it is. */
+function sentence(error) {
+  if (error instanceof Failed) return error.message
+  return error.code ? `${error.code}: ${error.message}` : error.stack
+}
+
 try {
   await demonstrate()
 } catch (error) {
   blank()
-  note(stop.signal.aborted ? 'Stopped.' : `${error.code ?? error.name}: ${error.message}`)
+  note(stop.signal.aborted ? 'Stopped.' : sentence(error))
   process.exitCode = stop.signal.aborted ? 130 : 1
 } finally {
   for (const undo of cleanUp.reverse()) await undo()

@@ -10,6 +10,7 @@ import { ready } from './ready.mjs'
 import { Failed, main, must, onPath, packaged, root, run, say } from './run.mjs'
 
 const cargoDenyVersion = '0.20.2'
+const generated = ['index.d.ts', 'native.js']
 
 await main(async () => {
   await ready()
@@ -20,8 +21,9 @@ await main(async () => {
     'dependencies are welcome': [deny, ['--log-level', 'warn', 'check', 'bans', 'licenses', 'sources']],
     'the rest is formatted': packaged('prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
     'types are sound': packaged('typescript/bin/tsc', '--project', '__test__/types'),
-    // `ready` has just built the addon, and with it what is generated from its sources.
-    'generated files are committed': ['git', ['diff', '--exit-code', '--stat', '--', 'index.d.ts', 'native.js']],
+    'generated files are committed': ['git', ['ls-files', '--error-unmatch', ...generated]],
+    // `ready` has just made them again, with the addon.
+    'generated files are up to date': ['git', ['diff', '--exit-code', '--', ...generated]],
     'the errors of the README are those of the engine': [process.execPath, ['scripts/errors.mjs', '--check']],
   }
 

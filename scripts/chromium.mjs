@@ -4,10 +4,11 @@
  * `node scripts/chromium.mjs` prints where one is, and installs one first when there is none.
  */
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-import { Failed, main, must, onPath, packaged, run, say } from './run.mjs'
+import { Failed, main, must, onPath, packaged, say } from './run.mjs'
 
 /** Starts without a screen, within a container, and without a word to anyone but the pages that it is sent to. */
 export const launchArguments = [
@@ -62,19 +63,23 @@ export async function requireChromium() {
   const found = await findChromium()
   if (found) return found
 
-  const debian = onPath('apt-get') && process.getuid?.() === 0
-  say(debian ? 'Installing Chromium with apt-get…' : 'Downloading a Chromium with Playwright…')
-  if (debian) {
+  const root = process.getuid?.() === 0
+  if (root && (await isDebian())) {
+    say('Installing Chromium with apt-get…')
     const env = { DEBIAN_FRONTEND: 'noninteractive' }
-    await run('apt-get', ['update'], { env })
+    await must('apt-get', ['update'], { env })
     await must('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium'], { env })
   } else {
-    await must(...packaged('playwright-core/cli.js', 'install', 'chromium'))
+    say('Downloading a Chromium with Playwright…')
+    await must(...packaged('playwright-core/cli.js', 'install', 'chromium', ...(root ? ['--with-deps'] : [])))
   }
 
   const installed = await findChromium()
   if (!installed) throw new Failed('There is no Chromium still. Install one, or name one in CHROME_PATH.')
   return installed
 }
+
+/** Debian has Chromium as a package. Ubuntu's package of that name is a stub for another installer. */
+const isDebian = async () => /^ID=debian$/m.test(await readFile('/etc/os-release', 'utf8').catch(() => ''))
 
 if (process.argv[1] === import.meta.filename) await main(async () => console.log(await requireChromium()))

@@ -10,7 +10,7 @@ import { requireChromium } from './chromium.mjs'
 import { ready } from './ready.mjs'
 import { Failed, main, packaged, root, run, say } from './run.mjs'
 
-/** Each runner: its command, and how it counts in what it prints. */
+/** Each runner: its command, and how to count in what it prints, by the numbers that are named or else by the line. */
 const runners = {
   cargo: {
     command: ['cargo', ['test', '--workspace']],
@@ -21,9 +21,9 @@ const runners = {
   types: { command: packaged('typescript/bin/tsc', '--project', '__test__/types') },
   ava: {
     command: packaged('ava/entrypoints/cli.mjs'),
-    passed: /^ {2}(\d+) tests? passed/gm,
-    failed: /^ {2}(\d+) (?:tests? failed|uncaught exceptions?|unhandled rejections?)/gm,
-    skipped: /^ {2}(\d+) tests? (?:skipped|todo)/gm,
+    passed: /^ {2}[✔√] /gm,
+    failed: /^ {2}[✘×] /gm,
+    skipped: /^ {2}- \[(?:skip|todo)\]/gm,
   },
   jest: {
     // Node's modules in Jest's sandbox still need this flag.
@@ -33,6 +33,8 @@ const runners = {
     skipped: /^Tests:.*?(\d+) (?:skipped|todo)/gm,
   },
 }
+
+const typeTests = readdirSync(join(root, '__test__/types')).filter((file) => /\.[cm]?ts$/.test(file)).length
 
 await main(async () => {
   const chosen = process.argv.slice(2)
@@ -56,12 +58,11 @@ await main(async () => {
 })
 
 async function test({ command, passed, failed, skipped }) {
-  const { ok, text } = await run(...command, { output: 'both', env: { FORCE_COLOR: '0' } })
+  // What is read here is plain, whatever the caller wishes for their own eyes.
+  const { ok, text } = await run(...command, { output: 'both', env: { FORCE_COLOR: undefined } })
   // The compiler doesn't count: each file of types is a test.
-  if (!passed) return { ok, passed: ok ? typeTests() : 0, failed: ok ? 0 : typeTests(), skipped: 0 }
+  if (!passed) return { ok, passed: ok ? typeTests : 0, failed: ok ? 0 : typeTests }
 
-  const count = (pattern) => [...text.matchAll(pattern)].reduce((sum, [, number]) => sum + Number(number), 0)
+  const count = (pattern) => [...text.matchAll(pattern)].reduce((sum, [, number = 1]) => sum + Number(number), 0)
   return { ok, passed: count(passed), failed: count(failed), skipped: count(skipped) }
 }
-
-const typeTests = () => readdirSync(join(root, '__test__/types')).filter((file) => /\.[cm]?ts$/.test(file)).length
