@@ -20,20 +20,23 @@ export async function serve(listener) {
   }
 }
 
-/** A port that nothing of this machine listens on: `preferred` when it is free. */
-export async function freePort(preferred = 0) {
+// Below the ports that systems hand out by themselves, so that nobody is given one in the meantime; each process begins
+// at its own.
+let nextPort = 10_000 + (process.pid % 1400) * 16
+
+/** A port that nothing of this machine listens on, and that no other call answers: `preferred` when it is free. */
+export async function freePort(preferred = nextPort++) {
   const server = createServer()
   server.listen(preferred, '127.0.0.1')
   try {
     await once(server, 'listening')
   } catch (error) {
-    if (error.code !== 'EADDRINUSE' || preferred === 0) throw error
+    if (error.code !== 'EADDRINUSE') throw error
     return freePort()
   }
-  const { port } = server.address()
   server.close()
   await once(server, 'close')
-  return port
+  return preferred
 }
 
 /** A listener for `handle`, which answers a web `Request` with a web `Response`. */
