@@ -53,9 +53,11 @@ export class PlainBrowser {
 
   async #go(method, url, fields) {
     for (let hop = 0; hop < 20; hop++) {
-      const headers = { accept: 'text/html', cookie: this.#cookiesFor(url) }
+      const headers = new Headers({ accept: 'text/html' })
+      const cookies = this.#cookiesFor(url)
+      if (cookies) headers.set('cookie', cookies)
       // What a browser says of a form's page; an `Origin` guards against forged ones.
-      if (method === 'POST') headers.origin = new URL(this.url).origin
+      if (method === 'POST') headers.set('origin', new URL(this.url).origin)
       const response = await fetch(url, { method, headers, body: fields, redirect: 'manual' })
       this.#keepCookies(url, response.headers.getSetCookie())
 
