@@ -5,9 +5,10 @@ import test from 'ava'
 const top = new URL('../', import.meta.url)
 const read = (path) => readFileSync(new URL(path, top), 'utf8')
 
-test('the README shows the sample that is compiled', (t) => {
-  const [, sample] = /```ts\n([^]*?)```/.exec(read('README.md'))
-  t.is(sample, read('__test__/types/sample.mts'))
+test('what the README shows is compiled', (t) => {
+  const [sample, production] = [...read('README.md').matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code)
+  t.is(read('__test__/types/sample.mts'), sample)
+  t.true(read('__test__/types/production.mts').endsWith(production))
 })
 
 for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/architecture.md'])

@@ -10,7 +10,7 @@ import { ready } from './ready.mjs'
 import { Failed, main, must, onPath, packaged, root, run, say } from './run.mjs'
 
 const cargoDenyVersion = '0.20.2'
-const generated = ['index.d.ts', 'native.js']
+const generated = ['index.d.ts']
 
 await main(async () => {
   await ready()
