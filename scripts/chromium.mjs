@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-import { Failed, main, must, onPath, packaged, say } from './run.mjs'
+import { Failed, isProgram, main, must, onPath, packaged, say } from './run.mjs'
 
 /** Starts without a screen, within a container, and without a word to anyone but the pages that it is sent to. */
 export const launchArguments = [
@@ -82,4 +82,4 @@ export async function requireChromium() {
 /** Debian has Chromium as a package. Ubuntu's package of that name is a stub for another installer. */
 const isDebian = async () => /^ID=debian$/m.test(await readFile('/etc/os-release', 'utf8').catch(() => ''))
 
-if (process.argv[1] === import.meta.filename) await main(async () => console.log(await requireChromium()))
+if (isProgram(import.meta)) await main(async () => console.log(await requireChromium()))

@@ -5,7 +5,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { Failed, main, must, onPath, root, run, say } from './run.mjs'
+import { Failed, isProgram, main, must, onPath, root, run, say } from './run.mjs'
 
 /** Installs the packages and builds the addon, as far as that is not done. */
 export async function ready() {
@@ -41,4 +41,4 @@ async function buildAddon() {
   if (!ok) throw new Failed('The addon did not compile.')
 }
 
-if (process.argv[1] === import.meta.filename) await main(process.argv.includes('--packages') ? installPackages : ready)
+if (isProgram(import.meta)) await main(process.argv.includes('--packages') ? installPackages : ready)

@@ -1,7 +1,7 @@
 /** Other programs, run from the top of the repository, and what a script says meanwhile. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -56,6 +56,9 @@ export function onPath(name) {
 /** Says what happens now, apart from what a program prints. */
 export const say = (line) =>
   console.error(process.stderr.isTTY && !process.env.NO_COLOR ? `\x1b[2m${line}\x1b[0m` : line)
+
+/** Whether this module is the program that was started, rather than one that another imports. */
+export const isProgram = ({ filename }) => process.argv[1] !== undefined && realpathSync(process.argv[1]) === filename
 
 /** Does a script's work. What it foresaw to go wrong is said in a sentence, with exit code 1. */
 export async function main(work) {

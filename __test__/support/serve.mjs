@@ -13,6 +13,7 @@ export async function serve(listener) {
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
     async close() {
+      if (!server.listening) return
       server.close()
       server.closeAllConnections()
       await once(server, 'close')
