@@ -13,10 +13,10 @@ import { Failed, main, packaged, root, run, say } from './run.mjs'
 /** Each runner: its command, and how to count in what it prints, by the numbers that are named or else by the line. */
 const runners = {
   cargo: {
-    command: ['cargo', ['test', '--workspace']],
-    passed: /(\d+) passed/g,
-    failed: /(\d+) failed/g,
-    skipped: /(\d+) ignored/g,
+    command: ['cargo', ['test', '--workspace', '--no-fail-fast']],
+    passed: /^test result:.* (\d+) passed/gm,
+    failed: /^test result:.* (\d+) failed/gm,
+    skipped: /^test result:.* (\d+) ignored/gm,
   },
   types: { command: packaged('typescript/bin/tsc', '--project', '__test__/types') },
   ava: {
