@@ -1,0 +1,53 @@
+/**
+ * Everything that can be said about the sources without running them. `npm run format` mends what is mere format.
+ *
+ * All checks run, so that one run tells all; each says nothing when all is well.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { ready } from './ready.mjs'
+import { Failed, main, must, onPath, packaged, root, run, say } from './run.mjs'
+
+const cargoDenyVersion = '0.20.2'
+const generated = ['index.d.ts']
+
+await main(async () => {
+  await ready()
+  const deny = await requireCargoDeny()
+  const checks = {
+    'Rust is formatted': ['cargo', ['fmt', '--all', '--check']],
+    'clippy is content': ['cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '--deny', 'warnings']],
+    'dependencies are welcome': [deny, ['--log-level', 'warn', 'check', 'bans', 'licenses', 'sources']],
+    'the rest is formatted': packaged('prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
+    'types are sound': packaged('typescript/bin/tsc', '--project', '__test__/types'),
+    'generated files are committed': ['git', ['ls-files', '--error-unmatch', ...generated]],
+    // `ready` has just made them again, with the addon.
+    'generated files are up to date': ['git', ['diff', '--exit-code', '--', ...generated]],
+    'the errors of the README are those of the engine': [process.execPath, ['scripts/errors.mjs', '--check']],
+  }
+
+  const failed = []
+  for (const [what, command] of Object.entries(checks)) {
+    const { ok } = await run(...command)
+    console.log(`${ok ? '✓' : '✗'} ${what}`)
+    if (!ok) failed.push(what)
+  }
+  if (failed.length) throw new Failed(`\n${failed.length} of ${Object.keys(checks).length} checks failed.`)
+})
+
+/** The program that judges dependencies: the machine's, or one of our own that is compiled once. */
+async function requireCargoDeny() {
+  const found = onPath('cargo-deny')
+  if (found) return found
+
+  const folder = join(root, 'target', 'tools')
+  const program = join(folder, 'bin', process.platform === 'win32' ? 'cargo-deny.exe' : 'cargo-deny')
+  if (!existsSync(program)) {
+    say('Compiling cargo-deny (a few minutes, once)…')
+    const install = ['install', '--locked', '--quiet', '--root', folder, `cargo-deny@${cargoDenyVersion}`]
+    // Elsewhere than the engine's, whose cache its thousand crates would crowd.
+    await must('cargo', install, { env: { CARGO_TARGET_DIR: join(folder, 'build') } })
+  }
+  return program
+}

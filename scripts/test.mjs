@@ -1,0 +1,68 @@
+/**
+ * Every test: the engine's, the types', the addon's from ava and from Jest. `npm test -- ava jest` runs only those.
+ *
+ * Each runner prints as it does; the last lines say once more what each of them ran. A runner that ran nothing failed.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { requireChromium } from './chromium.mjs'
+import { ready } from './ready.mjs'
+import { Failed, main, packaged, root, run, say } from './run.mjs'
+
+/** Each runner: its command, and how to count in what it prints, by the numbers that are named or else by the line. */
+const runners = {
+  cargo: {
+    command: ['cargo', ['test', '--workspace', '--no-fail-fast']],
+    passed: /^test result:.* (\d+) passed/gm,
+    failed: /^test result:.* (\d+) failed/gm,
+    skipped: /^test result:.* (\d+) ignored/gm,
+  },
+  types: { command: packaged('typescript/bin/tsc', '--project', '__test__/types') },
+  ava: {
+    command: packaged('ava/entrypoints/cli.mjs'),
+    passed: /^ {2}[✔√] /gm,
+    failed: /^ {2}[✘×] /gm,
+    skipped: /^ {2}- \[(?:skip|todo)\]/gm,
+  },
+  jest: {
+    // Node's modules in Jest's sandbox still need this flag.
+    command: [process.execPath, ['--experimental-vm-modules', ...packaged('jest/bin/jest.js')[1]]],
+    passed: /^Tests:.*?(\d+) passed/gm,
+    failed: /^Tests:.*?(\d+) failed/gm,
+    skipped: /^Tests:.*?(\d+) (?:skipped|todo)/gm,
+  },
+}
+
+const typeTests = readdirSync(join(root, '__test__/types')).filter((file) => /\.[cm]?ts$/.test(file)).length
+
+await main(async () => {
+  const chosen = process.argv.slice(2)
+  const unknown = chosen.filter((name) => !(name in runners))
+  if (unknown.length) throw new Failed(`There is no runner ${unknown}. There are ${Object.keys(runners).join(', ')}.`)
+
+  await ready()
+  process.env.CHROME_PATH = await requireChromium()
+
+  const results = []
+  for (const name of chosen.length ? chosen : Object.keys(runners)) {
+    say(`\n${name}`)
+    results.push({ name, ...(await test(runners[name])) })
+  }
+
+  console.log()
+  for (const { name, passed, failed, skipped } of results)
+    console.log(`${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`)
+  const broken = results.filter(({ ok, passed, failed }) => !ok || failed || !passed)
+  if (broken.length) throw new Failed(`\nNot all is well: ${broken.map(({ name }) => name).join(', ')}.`)
+})
+
+async function test({ command, passed, failed, skipped }) {
+  // What is read here is plain, whatever the caller wishes for their own eyes.
+  const { ok, text } = await run(...command, { output: 'both', env: { FORCE_COLOR: undefined } })
+  // The compiler doesn't count: each file of types is a test.
+  if (!passed) return { ok, passed: ok ? typeTests : 0, failed: ok ? 0 : typeTests }
+
+  const count = (pattern) => [...text.matchAll(pattern)].reduce((sum, [, number = 1]) => sum + Number(number), 0)
+  return { ok, passed: count(passed), failed: count(failed), skipped: count(skipped) }
+}
