@@ -129,17 +129,15 @@ async fn the_apps_own_state_comes_back_in_the_verify_url() {
 #[tokio::test]
 async fn an_exchange_goes_on_when_its_browser_goes_away() {
     let world = world().await;
-    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
-    world.provider.state().gate = Some(gate.clone());
+    let gate = world.provider.hold_token_requests();
     let started = world.started("example", "user_1").await;
     let parameters = world.provider.consent(&started.authorize_url, "ada");
     // The callback's caller gives up while the token request waits at the provider.
     tokio::select! {
-        biased;
         _ = world.comes_back(&started, parameters) => panic!("the provider has not answered yet"),
-        () = async { for _ in 0..50 { tokio::task::yield_now().await } } => {}
+        () = gate.arrived.notified() => {}
     }
-    gate.notify_one();
+    gate.open.notify_one();
     world.engine.wait_until_active(&account("example", "user_1")).await.unwrap();
 }
 

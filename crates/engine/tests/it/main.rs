@@ -6,9 +6,11 @@
 mod accounts;
 mod attacks;
 mod connections;
+mod flaky;
 mod flows;
 mod provider;
 mod proxy;
 mod refresh;
+mod restart;
 mod rows;
 mod world;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ pub(crate) struct State {
     /// Families whose every token was revoked for reuse.
     pub(crate) revoked_families: u32,
     /// While set, token requests wait here.
-    pub(crate) gate: Option<std::sync::Arc<Notify>>,
+    pub(crate) gate: Option<Arc<Gate>>,
     /// Seconds; nothing leaves `expires_in` out.
     pub(crate) expires_in: Option<u64>,
     /// Whether `/me` answers.
@@ -44,6 +44,13 @@ struct Grant {
     user: String,
     challenge: Option<String>,
     redirect_uri: String,
+}
+
+/// Holds token requests up: one has arrived, and may go on.
+#[derive(Default)]
+pub(crate) struct Gate {
+    pub(crate) arrived: Notify,
+    pub(crate) open: Notify,
 }
 
 #[derive(Default)]
@@ -73,6 +80,13 @@ impl Provider {
         };
         state.codes.insert(code.clone(), grant);
         vec![("code".into(), code), ("state".into(), asked["state"].clone())]
+    }
+
+    /// From now on token requests wait at this gate.
+    pub(crate) fn hold_token_requests(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.state().gate = Some(gate.clone());
+        gate
     }
 
     /// Ends every access token, as a provider does that was told to.
@@ -174,7 +188,8 @@ impl Egress for Provider {
         let (status, body) = if request.uri().path() == "/token" {
             let gate = self.state().gate.clone();
             if let Some(gate) = gate {
-                gate.notified().await;
+                gate.arrived.notify_one();
+                gate.open.notified().await;
             }
             self.token(url::form_urlencoded::parse(request.body()).into_owned().collect())?
         } else {

@@ -181,7 +181,7 @@ async fn an_account_without_consent_sends_nothing() {
 async fn a_request_that_takes_too_long_says_so() {
     let world = authorized().await;
     world.provider.revoke_access_tokens();
-    world.provider.state().gate = Some(Default::default());
+    world.provider.hold_token_requests();
     let request = ProxyRequest { timeout: Some(Duration::from_millis(250)), ..get("/me") };
     assert_eq!(code(world.engine.request(request).await), "TIMED_OUT");
 }

@@ -18,6 +18,12 @@ async fn access_token(world: &World) -> onbehalf_engine::Result<String> {
     Ok(token.access_token.expose_secret().to_owned())
 }
 
+/// A call for a token, under way.
+fn asking(world: &World) -> tokio::task::JoinHandle<onbehalf_engine::Result<onbehalf_engine::accounts::Token>> {
+    let engine = world.engine.clone();
+    tokio::spawn(async move { engine.token(&account("example", "user_1"), Duration::ZERO).await })
+}
+
 #[tokio::test]
 async fn a_valid_token_is_handed_out_without_asking_the_provider() {
     let world = authorized().await;
@@ -62,15 +68,13 @@ async fn a_thousand_callers_of_one_ended_token_cause_one_request() {
 async fn a_refresh_goes_on_when_its_caller_gives_up() {
     let world = authorized().await;
     world.pass(Duration::from_secs(4000));
-    let gate = Arc::new(tokio::sync::Notify::new());
-    world.provider.state().gate = Some(gate.clone());
+    let gate = world.provider.hold_token_requests();
     tokio::select! {
-        biased;
         _ = access_token(&world) => panic!("the provider has not answered yet"),
-        () = async { for _ in 0..50 { tokio::task::yield_now().await } } => {}
+        () = gate.arrived.notified() => {}
     }
     world.provider.state().gate = None;
-    gate.notify_one();
+    gate.open.notify_one();
     assert_eq!(access_token(&world).await.unwrap(), "access-3");
     assert_eq!(world.provider.state().revoked_families, 0);
 }
@@ -80,22 +84,18 @@ async fn a_refresh_goes_on_when_its_caller_gives_up() {
 async fn closing_lets_a_refresh_finish() {
     let world = authorized().await;
     world.pass(Duration::from_secs(4000));
-    let gate = Arc::new(tokio::sync::Notify::new());
-    world.provider.state().gate = Some(gate.clone());
-    let waiting = tokio::spawn({
+    let gate = world.provider.hold_token_requests();
+    let waiting = asking(&world);
+    gate.arrived.notified().await;
+    let closing = tokio::spawn({
         let engine = world.engine.clone();
-        async move { engine.token(&account("example", "user_1"), Duration::ZERO).await }
+        async move { engine.close().await }
     });
-    while world.provider.state().gate.is_some() && world.token_requests() == 1 {
-        tokio::task::yield_now().await;
-        if tokio::time::timeout(Duration::ZERO, world.engine.close()).await.is_err() {
-            gate.notify_one();
-            break;
-        }
-    }
-    world.engine.close().await.unwrap();
+    gate.open.notify_one();
+    closing.await.unwrap().unwrap();
     let _ = waiting.await.unwrap();
     assert_eq!(world.token_requests(), 2);
+    assert_eq!(world.provider.state().revoked_families, 0);
 }
 
 #[tokio::test]
@@ -198,17 +198,11 @@ async fn a_token_that_ended_without_a_refresh_token_needs_the_person_again() {
 async fn a_refresh_that_comes_after_a_disconnect_brings_nothing_back() {
     let world = authorized().await;
     world.pass(Duration::from_secs(4000));
-    let gate = Arc::new(tokio::sync::Notify::new());
-    world.provider.state().gate = Some(gate.clone());
-    let waiting = tokio::spawn({
-        let engine = world.engine.clone();
-        async move { engine.token(&account("example", "user_1"), Duration::ZERO).await }
-    });
-    for _ in 0..50 {
-        tokio::task::yield_now().await;
-    }
+    let gate = world.provider.hold_token_requests();
+    let waiting = asking(&world);
+    gate.arrived.notified().await;
     world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
-    gate.notify_one();
+    gate.open.notify_one();
     let _ = waiting.await.unwrap();
     assert_eq!(world.account("user_1").await.status, Status::Disconnected);
     assert_eq!(code(access_token(&world).await), "AUTHORIZATION_REQUIRED");

@@ -1,6 +1,6 @@
 //! One environment and its provider, ready to be driven, and the browser of a person in it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use onbehalf_engine::{
     Engine, Error, Parts, Result, Settings, StoreLocation, UserVerification,
@@ -12,14 +12,17 @@ use onbehalf_engine::{
     secret::{ExposeSecret, Secret},
     store::{
         Store,
-        journal::Journal,
+        journal::{Entry, Journal},
         sqlite::{Location, SqliteStore},
     },
     time::{ManualClock, Timestamp},
     vault::KeySource,
 };
 
-use crate::provider::Provider;
+use crate::{flaky::Flaky, provider::Provider};
+
+/// What outlives a process.
+pub(crate) type Remains = (Arc<Provider>, Arc<ManualClock>);
 
 /// The tests' own connector: everything a flow can do, at `provider.example`.
 pub(crate) const CONNECTOR: &str = r#"
@@ -44,7 +47,7 @@ pub(crate) struct World {
     pub(crate) engine: Arc<Engine>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<Flaky<SqliteStore>>,
 }
 
 /// An environment where the person who opens the link is believed.
@@ -112,28 +115,50 @@ impl World {
     }
 
     pub(crate) async fn opened(settings: Settings) -> Result<Self> {
-        let provider = Arc::new(Provider::default());
-        provider.state().expires_in = Some(3600);
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
-        let store = Arc::new(SqliteStore::open(Location::Memory)?);
-        Self::on(settings, provider, clock, store).await
+        let (provider, clock) = Self::outside();
+        let store = Arc::new(Flaky::new(SqliteStore::open(Location::Memory)?));
+        Self::on(settings, provider, clock, store, (Journal::memory(), Vec::new())).await
     }
 
     /// Another process on the same store, with other settings.
     pub(crate) async fn reopened(&self, settings: Settings) -> Self {
-        Self::on(settings, self.provider.clone(), self.clock.clone(), self.store.clone()).await.unwrap()
+        let journal = (Journal::memory(), Vec::new());
+        Self::on(settings, self.provider.clone(), self.clock.clone(), self.store.clone(), journal).await.unwrap()
+    }
+
+    /// An environment in a folder, and a process that goes on after another was killed there.
+    pub(crate) async fn in_folder(folder: &Path, before: Option<Remains>) -> Self {
+        let (provider, clock) = match before {
+            Some(remains) => remains,
+            None => Self::outside(),
+        };
+        let store = SqliteStore::open(Location::File(folder.join("store.db"))).unwrap();
+        let journal = Journal::open(&folder.join("store.journal")).unwrap();
+        Self::on(settings(), provider, clock, Arc::new(Flaky::new(store)), journal).await.unwrap()
+    }
+
+    /// Ends the process without a word; what is outside of it stays.
+    pub(crate) fn killed(self) -> Remains {
+        (self.provider, self.clock)
+    }
+
+    fn outside() -> Remains {
+        let provider = Arc::new(Provider::default());
+        provider.state().expires_in = Some(3600);
+        (provider, Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000))))
     }
 
     async fn on(
         settings: Settings,
         provider: Arc<Provider>,
         clock: Arc<ManualClock>,
-        store: Arc<SqliteStore>,
+        store: Arc<Flaky<SqliteStore>>,
+        (journal, entries): (Journal, Vec<Entry>),
     ) -> Result<Self> {
         let parts = Parts {
             store: store.clone(),
-            journal: Journal::memory(),
-            entries: Vec::new(),
+            journal,
+            entries,
             egress: provider.clone(),
             clock: clock.clone(),
             random: Arc::new(SystemRandom),

@@ -1,0 +1,78 @@
+//! A store whose disk can be full when a test says so.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use onbehalf_engine::{
+    Error, Result,
+    store::{
+        AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, FlowKey,
+        FlowRow, Meta, PendingFlows, Store,
+    },
+    time::Timestamp,
+};
+
+#[derive(Debug)]
+pub(crate) struct Flaky<S> {
+    store: S,
+    full: AtomicBool,
+}
+
+impl<S> Flaky<S> {
+    pub(crate) fn new(store: S) -> Self {
+        Self { store, full: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Flaky<S> {
+    async fn meta(&self) -> Result<Option<Meta>> {
+        self.store.meta().await
+    }
+
+    async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>> {
+        self.store.data_keys(organization).await
+    }
+
+    async fn connection(&self, organization: &str, key: ConnectionKey<'_>) -> Result<Option<ConnectionRow>> {
+        self.store.connection(organization, key).await
+    }
+
+    async fn connections(&self, organization: &str, after: Option<&str>, limit: u32) -> Result<Vec<ConnectionRow>> {
+        self.store.connections(organization, after, limit).await
+    }
+
+    async fn account(&self, organization: &str, key: AccountKey<'_>) -> Result<Option<AccountRow>> {
+        self.store.account(organization, key).await
+    }
+
+    async fn accounts(
+        &self,
+        organization: &str,
+        filter: &AccountFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AccountRow>> {
+        self.store.accounts(organization, filter, after, limit).await
+    }
+
+    async fn flow(&self, key: FlowKey<'_>) -> Result<Option<FlowRow>> {
+        self.store.flow(key).await
+    }
+
+    async fn pending_flows(&self, organization: &str, account_id: &str, now: Timestamp) -> Result<PendingFlows> {
+        self.store.pending_flows(organization, account_id, now).await
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {
+        if self.full.load(Ordering::SeqCst) { Err(Error::StoreFull) } else { self.store.commit(changes).await }
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.store.close().await
+    }
+}
