@@ -30,8 +30,8 @@ impl<'de> Visitor<'de> for BodyVisitor {
         f.write_str("an object, an array, a string or a Uint8Array")
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Body, E> {
-        Ok(Body::Bytes(text.into()))
+    fn visit_str<E>(self, text: &str) -> Result<Body, E> {
+        Ok(Body::Bytes(Bytes::copy_from_slice(text.as_bytes())))
     }
 
     fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Body, E> {
@@ -109,8 +109,8 @@ impl<'de> Visitor<'de> for ValuesVisitor {
         Ok(vec![value.to_string()])
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Self::Value, E> {
-        Ok(vec![value])
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(vec![value.into()])
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {

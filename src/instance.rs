@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::{
-    listener::{Listener, WebRequest, WebResponse, answer},
+    listener::{Serving, WebRequest, WebResponse, answer, bind},
     settings::Plan,
 };
 
@@ -33,7 +33,7 @@ enum State {
 
 struct Open {
     engine: Arc<Engine>,
-    listener: Option<Listener>,
+    serving: Option<Serving>,
 }
 
 impl Instance {
@@ -63,8 +63,8 @@ impl Instance {
     pub(crate) async fn reachable_engine(&self) -> Result<Arc<Engine>> {
         let mut state = self.state.lock().await;
         let open = self.open(&mut state).await?;
-        if open.listener.is_none() && !self.mounted.load(Ordering::Relaxed) && is_loopback(open.engine.public_url()) {
-            open.listener = Some(self.serve(&open.engine).await?);
+        if open.serving.is_none() && !self.mounted.load(Ordering::Relaxed) && is_loopback(open.engine.public_url()) {
+            open.serving = Some(self.serve(&open.engine).await?);
         }
         Ok(open.engine.clone())
     }
@@ -73,8 +73,8 @@ impl Instance {
     pub(crate) async fn listen(&self) -> Result<Url> {
         let mut state = self.state.lock().await;
         let open = self.open(&mut state).await?;
-        if open.listener.is_none() {
-            open.listener = Some(self.serve(&open.engine).await?);
+        if open.serving.is_none() {
+            open.serving = Some(self.serve(&open.engine).await?);
         }
         Ok(open.engine.public_url().clone())
     }
@@ -82,15 +82,16 @@ impl Instance {
     /// Answers one request to the pages, for an app that serves them itself.
     pub(crate) async fn answer(&self, request: WebRequest) -> Result<WebResponse> {
         self.mounted.store(true, Ordering::Relaxed);
-        let engine = self.engine().await?;
-        answer(&engine, request).await
+        Ok(answer(self.engine().await?, request).await)
     }
 
     /// Stops serving, lets what is under way finish, closes the store. The second time does nothing.
     pub(crate) async fn close(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         let State::Open(open) = std::mem::replace(&mut *state, State::Closed) else { return Ok(()) };
-        drop(open.listener);
+        if let Some(serving) = open.serving {
+            serving.stop().await;
+        }
         let closed = open.engine.close().await;
         self.closed.store(true, Ordering::Relaxed);
         closed
@@ -98,10 +99,10 @@ impl Instance {
 
     async fn open<'state>(&self, state: &'state mut State) -> Result<&'state mut Open> {
         if let State::Unopened = state {
-            let (settings, listener) = self.plan.prepare().await?;
+            let (settings, bound) = self.plan.prepare().await?;
             let engine = Arc::new(Engine::open(settings).await?);
-            let listener = listener.map(|listener| listener.serve(engine.clone()));
-            *state = State::Open(Open { engine, listener });
+            let serving = bound.map(|bound| bound.serve(engine.clone()));
+            *state = State::Open(Open { engine, serving });
         }
         match state {
             State::Open(open) => Ok(open),
@@ -109,8 +110,8 @@ impl Instance {
         }
     }
 
-    async fn serve(&self, engine: &Arc<Engine>) -> Result<Listener> {
-        Ok(crate::listener::bind(self.plan.port()).await?.serve(engine.clone()))
+    async fn serve(&self, engine: &Arc<Engine>) -> Result<Serving> {
+        Ok(bind(self.plan.port()).await?.serve(engine.clone()))
     }
 }
 

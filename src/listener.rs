@@ -1,82 +1,65 @@
 //! Where browsers come back: the gateway's pages, on a port of this machine or inside the app's own server.
 //!
-//! The one file that knows the gateway.
+//! The one file that knows the gateway. Until that moves in, connections are accepted and closed, and requests find
+//! nothing.
 
-use std::{
-    io::ErrorKind,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::Ipv4Addr, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use onbehalf_engine::{Engine, Error, Result};
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 /// A request to the pages, as the app's server received it.
 pub(crate) type WebRequest = Request<Bytes>;
 /// What the pages answer.
 pub(crate) type WebResponse = Response<Bytes>;
 
-/// A port of this machine that is ours, before anything is served on it.
+/// A port of this machine's loopback addresses that is ours, before anything is served on it.
 pub(crate) struct Bound {
-    sockets: Vec<TcpListener>,
+    listener: TcpListener,
     pub(crate) port: u16,
 }
 
-/// Binds a port on the loopback addresses alone; 0 is any that is free.
-///
-/// Browsers take `localhost` for `::1` or `127.0.0.1`, so both are ours where the machine has both.
+/// Binds a port; 0 is any that is free.
 pub(crate) async fn bind(port: u16) -> Result<Bound> {
-    let v4 = bind_one(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .await?
-        .ok_or_else(|| Error::NotSupported { what: "listening on a machine without 127.0.0.1".into() })?;
-    let port = v4.local_addr().map(|address| address.port()).unwrap_or(port);
-    let v6 = bind_one(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await?;
-    Ok(Bound { sockets: [Some(v4), v6].into_iter().flatten().collect(), port })
-}
-
-/// `None` where the machine has no such address.
-async fn bind_one(address: SocketAddr) -> Result<Option<TcpListener>> {
-    match TcpListener::bind(address).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) if matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported) => Ok(None),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            Err(Error::invalid("port", "must be one that this process may listen on"))
-        }
-        Err(_) => Err(Error::PortInUse { port: address.port() }),
-    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|_| Error::PortInUse { port })?;
+    let port = listener.local_addr().map(|address| address.port()).unwrap_or(port);
+    Ok(Bound { listener, port })
 }
 
 impl Bound {
-    /// Serves the pages of `engine`. It is tasks of the runtime: it keeps no process alive.
-    pub(crate) fn serve(self, engine: Arc<Engine>) -> Listener {
-        Listener { tasks: self.sockets.into_iter().map(|socket| tokio::spawn(serve(socket, engine.clone()))).collect() }
+    /// Serves the pages of `engine`, in a task of the runtime: that keeps no process alive.
+    pub(crate) fn serve(self, _engine: Arc<Engine>) -> Serving {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let serve = async { while self.listener.accept().await.is_ok() {} };
+            stopped.run_until_cancelled(serve).await;
+        });
+        Serving { stop, task }
     }
 }
 
-/// The pages, served until this is dropped.
-pub(crate) struct Listener {
-    tasks: Vec<JoinHandle<()>>,
+/// The pages, while they are served.
+pub(crate) struct Serving {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-// The gateway's place: until it moves in, connections are accepted and closed, and requests find nothing.
-
-async fn serve(socket: TcpListener, _engine: Arc<Engine>) {
-    while let Ok((connection, _)) = socket.accept().await {
-        drop(connection);
+impl Serving {
+    /// Frees the port, and lets requests under way finish.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        // A panic was reported where it happened.
+        let _ = self.task.await;
     }
 }
 
 /// Answers one request.
-pub(crate) async fn answer(_: &Arc<Engine>, _: WebRequest) -> Result<WebResponse> {
+pub(crate) async fn answer(_engine: Arc<Engine>, _request: WebRequest) -> WebResponse {
     let mut response = Response::new(Bytes::new());
-    *response.status_mut() = http::StatusCode::NOT_FOUND;
-    Ok(response)
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }
