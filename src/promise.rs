@@ -47,8 +47,11 @@ pub(crate) fn promise<'env, T: ToNapiValue + Send + 'static>(
     abandoned: Abandoned,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<PromiseRaw<'env, T>, Failure> {
-    if let Some(signal) = &patience.signal {
-        signal.check()?;
+    if let Some(signal) = &patience.signal
+        && let Some(reason) = signal.aborted()?
+    {
+        // Not thrown: napi throws nothing but errors, and a reason may be anything.
+        return Ok(PromiseRaw::reject(env, reason)?);
     }
     let mut work: Work<T> = Box::pin(work);
     if let Poll::Ready(outcome) = poll_once(&mut work)? {

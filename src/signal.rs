@@ -35,11 +35,11 @@ impl<'env> Signal<'env> {
         Ok(Self { object })
     }
 
-    /// Fails with the signal's reason when it was aborted before the call.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
+    /// What to reject with when the signal was aborted before the call.
+    pub(crate) fn aborted(&self) -> napi::Result<Option<napi::Error>> {
         match self.object.get_named_property_unchecked::<bool>("aborted")? {
-            true => Err(reason(&self.object)?.into()),
-            false => Ok(()),
+            true => reason(&self.object).map(Some),
+            false => Ok(None),
         }
     }
 
