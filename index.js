@@ -39,7 +39,8 @@ class Onbehalf extends native.Onbehalf {
     } catch (error) {
       throw known(error)
     }
-    for (const room of ['actions', 'connections', 'connectors']) Object.defineProperty(this, room, { value: super[room] })
+    for (const room of ['actions', 'connections', 'connectors'])
+      Object.defineProperty(this, room, { value: super[room] })
   }
 
   async handler(request) {
@@ -56,8 +57,9 @@ const actions = {}
 for (const name of methodsOf(Actions))
   actions[name] = lifted((...args) => (standard ??= new Onbehalf()).actions[name](...args))
 
-// Node asks its exit listeners before it stops; what is under way is waited for.
-process.on('exit', native.drain)
+// Node asks its exit listeners before it stops; what is under way is waited for. Loaded again, this module has the same
+// addon, and one listener will do.
+process[Symbol.for(`onbehalf ${__dirname}`)] ??= process.on('exit', native.drain)
 
 module.exports.Onbehalf = Onbehalf
 module.exports.OnbehalfError = OnbehalfError

@@ -10,20 +10,21 @@ const targets = {
 }[platform]
 
 const load = () => {
-  const failures = []
+  let cause
   for (const target of targets ?? []) {
     for (const path of [`./onbehalf.${target}.node`, `onbehalf-${target}`]) {
       try {
         return require(path)
       } catch (failure) {
-        failures.push(failure)
+        // That most of them are missing is no news; that one does not load is.
+        if (failure.code !== 'MODULE_NOT_FOUND') cause ??= failure
       }
     }
   }
   throw new Error(
     `onbehalf has no addon for ${platform}-${arch}. Install the package again with optional dependencies allowed, ` +
       'or build it in a checkout with `npm run build` (needs Rust).',
-    { cause: new AggregateError(failures) },
+    cause && { cause },
   )
 }
 

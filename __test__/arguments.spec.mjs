@@ -118,6 +118,7 @@ test('an unknown option is named, with the nearest one', async (t) => {
   await unknown(() => actions.getAuthorizationLink({ ...account, identifer: 'x' }), 'identifer', 'identifier')
   await unknown(() => actions.request({ ...account, path: '/', query: {} }), 'query', 'queryParams')
   await unknown(() => connections.get({ name: 'gmail' }), 'name')
+  await unknown(() => new Onbehalf({ signal: new AbortController().signal }), 'signal')
   await unknown(() => new Onbehalf({ 'line\nbreak': 1 }), 'line\\nbreak')
 })
 
@@ -220,7 +221,9 @@ test('options of another realm are options', (t) => {
 })
 
 test('`undefined` and `null` are options that were left out', (t) => {
-  t.notThrows(() => new Onbehalf({ store: ':memory:', port: undefined, key: null, connections: { a: { scopes: null } } }))
+  t.notThrows(
+    () => new Onbehalf({ store: ':memory:', port: undefined, key: null, connections: { a: { scopes: null } } }),
+  )
 })
 
 test('what is huge is refused before it is copied (A117)', async (t) => {

@@ -97,7 +97,10 @@ test('an instance has the same rooms each time', (t) => {
 
 test('the statuses cannot be changed', (t) => {
   t.true(Object.isFrozen(ConnectorStatus))
-  t.deepEqual(Object.entries(ConnectorStatus).filter(([name, value]) => name !== value), [])
+  t.deepEqual(
+    Object.entries(ConnectorStatus).filter(([name, value]) => name !== value),
+    [],
+  )
 })
 
 test('the pages are served on a free port, until the instance is closed', async (t) => {

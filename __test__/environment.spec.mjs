@@ -15,7 +15,10 @@ const ask = `
 test('a variable that cannot be understood is named, when the client is first used', async (t) => {
   const cases = [
     [{ ONBEHALF_PORT: 'CANARY' }, /^INVALID_ARGUMENT `ONBEHALF_PORT` must be a whole number/],
-    [{ ONBEHALF_USER_VERIFICATION: 'CANARY' }, /^INVALID_ARGUMENT `ONBEHALF_USER_VERIFICATION` must be "app" or "none"/],
+    [
+      { ONBEHALF_USER_VERIFICATION: 'CANARY' },
+      /^INVALID_ARGUMENT `ONBEHALF_USER_VERIFICATION` must be "app" or "none"/,
+    ],
     [{ ONBEHALF_PUBLIC_URL: 'CANARY' }, /^INVALID_ARGUMENT `ONBEHALF_PUBLIC_URL` must be an absolute URL/],
     [{ ONBEHALF_KEY: 'CANARY', ONBEHALF_KEY_FILE: 'a' }, /^INVALID_ARGUMENT `ONBEHALF_KEY_FILE` must not stand beside/],
     [{ ONBEHALF_STORE: 'postgres://CANARY' }, /^NOT_SUPPORTED a store other than a file/],
@@ -59,4 +62,33 @@ test('a worker has the variables that it was given', async (t) => {
     new Worker(${JSON.stringify(`(async () => {${ask}})()`)}, { eval: true, env: { ONBEHALF_PORT: 'x' } })
   `)
   t.regex(stdout, /^INVALID_ARGUMENT `ONBEHALF_PORT`/, stderr)
+})
+
+test('variables name connections, and give credentials to those of the options', async (t) => {
+  const { stdout, stderr } = await run(
+    `
+    import { actions, Onbehalf } from 'onbehalf'
+    const { link } = await actions.getAuthorizationLink({ connectionName: 'gmail', identifier: 'user_123' })
+    console.log(new URL(link).hostname)
+    const connections = { 'my-gmail': { connector: 'gmail' }, hubspot: { clientId: 'option' } }
+    const onbehalf = new Onbehalf({ store: ':memory:', connections })
+    for (const connectionName of Object.keys(connections)) {
+      await onbehalf.actions.getOrCreateConnectedAccount({ connectionName, identifier: 'user_123' })
+      const { clientId, hasClientSecret } = await onbehalf.connections.get({ connectionName })
+      console.log(clientId, hasClientSecret)
+    }
+  `,
+    {
+      env: {
+        ONBEHALF_STORE: ':memory:',
+        ONBEHALF_PORT: '0',
+        ONBEHALF_GMAIL_CLIENT_ID: 'gmail',
+        ONBEHALF_GMAIL_CLIENT_SECRET: 'CANARY',
+        ONBEHALF_MY_GMAIL_CLIENT_ID: 'variable',
+        ONBEHALF_HUBSPOT_CLIENT_ID: 'variable',
+        ONBEHALF_HUBSPOT_CLIENT_SECRET: 'CANARY',
+      },
+    },
+  )
+  t.is(stdout, 'localhost\nvariable false\noption true\n', stderr)
 })

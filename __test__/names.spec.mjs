@@ -45,5 +45,8 @@ test('nothing is of the type `any`', (t) => {
 
 test('the statuses are those that the types know', (t) => {
   const union = types.slice(types.indexOf('export type ConnectorStatus')).split('\n\n')[0]
-  t.deepEqual([...union.matchAll(/\| '([A-Z_]+)'/g)].map(([, status]) => status), Object.keys(required.ConnectorStatus))
+  t.deepEqual(
+    [...union.matchAll(/\| '([A-Z_]+)'/g)].map(([, status]) => status),
+    Object.keys(required.ConnectorStatus),
+  )
 })

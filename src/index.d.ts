@@ -126,4 +126,3 @@ export type ErrorCode =
   | 'PORT_IN_USE'
   | 'CLOSED'
   | 'INTERNAL'
-

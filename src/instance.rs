@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::{
     listener::{Serving, WebRequest, WebResponse, answer, bind},
+    promise::defect,
     settings::Plan,
 };
 
@@ -100,7 +101,9 @@ impl Instance {
     async fn open<'state>(&self, state: &'state mut State) -> Result<&'state mut Open> {
         if let State::Unopened = state {
             let (settings, bound) = self.plan.prepare().await?;
-            let engine = Arc::new(Engine::open(settings).await?);
+            // On a thread of the runtime: it reads files, and JavaScript's thread must not wait for a disk.
+            let opening = tokio::spawn(Engine::open(settings)).await;
+            let engine = Arc::new(opening.unwrap_or_else(|_| Err(defect()))?);
             let serving = bound.map(|bound| bound.serve(engine.clone()));
             *state = State::Open(Open { engine, serving });
         }

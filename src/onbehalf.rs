@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::{Env, JsDeferred, Result, Unknown, ValueType, bindgen_prelude::PromiseRaw};
 use napi_derive::napi;
+use onbehalf_engine::Error;
 
 use crate::{
     actions::Actions,
@@ -44,7 +45,12 @@ impl Onbehalf {
     pub fn new(env: &Env, options: Unknown<'_>, variables: Unknown<'_>) -> Result<Self> {
         attempt(env, || {
             let given = options.get_type()? != ValueType::Undefined;
-            let options = decode::<OnbehalfOptions>(Argument::read(options)?.value)?;
+            let argument = Argument::read(options)?;
+            if argument.signal.is_some() {
+                // Nothing is waited for here: it belongs to calls.
+                return Err(Error::UnknownOption { option: "signal".into(), nearest: None }.into());
+            }
+            let options = decode::<OnbehalfOptions>(argument.value)?;
             let plan = Plan::new(given.then_some(options), Environment::read(variables)?)?;
             Ok(Self { instance: Arc::new(Instance::new(plan)), hold: Arc::default() })
         })

@@ -121,6 +121,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| defect())
 }
 
-fn defect() -> Error {
+/// What a panic is to the caller.
+pub(crate) fn defect() -> Error {
     Error::Internal { reason: "a panic; standard error says where".into() }
 }
