@@ -1,0 +1,267 @@
+//! What agents do: links, connected accounts, tokens, requests.
+
+use std::sync::Arc;
+
+use napi::{Env, Result, Unknown, bindgen_prelude::PromiseRaw};
+use napi_derive::napi;
+use onbehalf_engine::{
+    accounts::{AccountQuery, AccountRef},
+    connect::NewLink,
+    proxy::ProxyRequest,
+    secret::ExposeSecret as _,
+};
+
+use crate::{
+    answers::{
+        AccessToken, AuthorizationLink, ConnectedAccountList, ConnectedAccountResponse, ConnectionList, UserVerified,
+    },
+    asked::{ConnectionQuery, NewAccount, TokenWanted, Verification},
+    call::{Call, attempt, call},
+    exit::enlist,
+    instance::Instance,
+    options::{
+        AccountListOptions, AccountOptions, ConnectionListOptions, LinkOptions, NewAccountOptions, RequestOptions,
+        TokenOptions, VerifyOptions,
+    },
+    promise::{Abandoned, promise},
+    response::ApiResponse,
+};
+
+/// What agents do on behalf of people. Every method rejects with an `OnbehalfError`.
+#[napi]
+pub struct Actions {
+    instance: Arc<Instance>,
+}
+
+impl Actions {
+    pub(crate) fn of(instance: &Arc<Instance>) -> Self {
+        Self { instance: instance.clone() }
+    }
+}
+
+#[napi]
+impl Actions {
+    /// Makes a one-time link that asks a person for their authorization. It lives ten minutes. While the public URL is
+    /// a loopback one, the first link starts the pages on `port`.
+    ///
+    /// ```ts
+    /// const { link } = await actions.getAuthorizationLink({ connectionName: 'gmail', identifier: 'user_123' })
+    /// ```
+    #[napi(ts_args_type = "options: LinkOptions & CallOptions", ts_return_type = "Promise<AuthorizationLink>")]
+    pub fn get_authorization_link<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, AuthorizationLink>> {
+        attempt(env, || {
+            let Call::<'_, NewLink> { asked, patience } = Call::read::<LinkOptions>(options)?;
+            enlist(env, &self.instance)?;
+            let instance = self.instance.clone();
+            promise(env, patience, Abandoned::GoesOn, async move {
+                Ok(instance.reachable_engine().await?.authorization_link(asked).await?.into())
+            })
+        })
+    }
+
+    /// Confirms who consented, when users are verified: only then is their credential fetched and stored. Another
+    /// identifier than the link's destroys what was held.
+    #[napi(ts_args_type = "options: VerifyOptions & CallOptions", ts_return_type = "Promise<UserVerified>")]
+    pub fn verify_connected_account_user<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, UserVerified>> {
+        call::<VerifyOptions, _, _, _, _>(env, &self.instance, options, |engine, asked: Verification| async move {
+            engine.verify_user(asked.nonce.expose_secret(), &asked.identifier).await
+        })
+    }
+
+    /// The connected account of a person, made (`PENDING_AUTH`) when there is none.
+    ///
+    /// ```ts
+    /// const { connectedAccount } = await actions.getOrCreateConnectedAccount({
+    ///   connectionName: 'gmail',
+    ///   identifier: 'user_123',
+    /// })
+    /// if (connectedAccount.status !== 'ACTIVE') console.log('not authorized yet')
+    /// ```
+    #[napi(
+        ts_args_type = "options: NewAccountOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountResponse>"
+    )]
+    pub fn get_or_create_connected_account<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
+        call::<NewAccountOptions, _, _, _, _>(env, &self.instance, options, |engine, asked: NewAccount| async move {
+            engine.get_or_create_account(&asked.organization, &asked.connection, &asked.identifier).await
+        })
+    }
+
+    /// Another name of `getOrCreateConnectedAccount`.
+    #[napi(
+        ts_args_type = "options: NewAccountOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountResponse>"
+    )]
+    pub fn upsert_connected_account<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
+        self.get_or_create_connected_account(env, options)
+    }
+
+    /// The connected account with its token, refreshed first when it is about to end.
+    #[napi(
+        ts_args_type = "options: AccountOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountResponse>"
+    )]
+    pub fn get_connected_account<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
+        call::<AccountOptions, _, _, _, _>(env, &self.instance, options, |engine, account: AccountRef| async move {
+            engine.account_with_token(&account).await
+        })
+    }
+
+    /// The connected account without its token.
+    #[napi(
+        ts_args_type = "options: AccountOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountResponse>"
+    )]
+    pub fn get_connected_account_details<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
+        call::<AccountOptions, _, _, _, _>(env, &self.instance, options, |engine, account: AccountRef| async move {
+            engine.account(&account).await
+        })
+    }
+
+    /// Makes a connected account, without a credential. Fails when there is one.
+    #[napi(
+        ts_args_type = "options: NewAccountOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountResponse>"
+    )]
+    pub fn create_connected_account<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
+        call::<NewAccountOptions, _, _, _, _>(env, &self.instance, options, |engine, asked: NewAccount| async move {
+            engine.create_account(&asked.organization, &asked.connection, &asked.identifier).await
+        })
+    }
+
+    /// Deletes a connected account with its credential.
+    #[napi(ts_args_type = "options: AccountOptions & CallOptions", ts_return_type = "Promise<void>")]
+    pub fn delete_connected_account<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
+        call::<AccountOptions, _, _, _, _>(env, &self.instance, options, |engine, account: AccountRef| async move {
+            engine.delete_account(&account).await
+        })
+    }
+
+    /// Destroys a connected account's credential and keeps the account.
+    #[napi(
+        ts_args_type = "options: AccountOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountResponse>"
+    )]
+    pub fn disconnect_connected_account<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
+        call::<AccountOptions, _, _, _, _>(env, &self.instance, options, |engine, account: AccountRef| async move {
+            engine.disconnect_account(&account).await
+        })
+    }
+
+    /// Connected accounts, page by page.
+    #[napi(
+        ts_args_type = "options?: AccountListOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountList>"
+    )]
+    pub fn list_connected_accounts<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountList>> {
+        call::<AccountListOptions, _, _, _, _>(env, &self.instance, options, |engine, query: AccountQuery| async move {
+            engine.accounts(&query).await
+        })
+    }
+
+    /// Connections, page by page.
+    #[napi(ts_args_type = "options?: ConnectionListOptions & CallOptions", ts_return_type = "Promise<ConnectionList>")]
+    pub fn list_connections<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectionList>> {
+        call::<ConnectionListOptions, _, _, _, _>(
+            env,
+            &self.instance,
+            options,
+            |engine, query: ConnectionQuery| async move {
+                engine.connections(&query.organization, query.page_size, query.page_token.as_deref()).await
+            },
+        )
+    }
+
+    /// Resolves when the connected account is active: the person has followed the link. Waits as long as it takes, or
+    /// until `signal` or `timeoutMs` ends the wait. A pending wait keeps the process alive.
+    #[napi(
+        ts_args_type = "options: AccountOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountResponse>"
+    )]
+    pub fn wait_for_connected_account<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
+        attempt(env, || {
+            let Call::<'_, AccountRef> { asked, patience } = Call::read::<AccountOptions>(options)?;
+            enlist(env, &self.instance)?;
+            let instance = self.instance.clone();
+            promise(env, patience, Abandoned::Stops, async move {
+                Ok(instance.engine().await?.wait_until_active(&asked).await?.into())
+            })
+        })
+    }
+
+    /// An access token that is valid for `minValidity` seconds at least, refreshed first when it is not.
+    #[napi(ts_args_type = "options: TokenOptions & CallOptions", ts_return_type = "Promise<AccessToken>")]
+    pub fn get_token<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, AccessToken>> {
+        call::<TokenOptions, _, _, _, _>(env, &self.instance, options, |engine, wanted: TokenWanted| async move {
+            engine.token(&wanted.account, wanted.min_validity).await
+        })
+    }
+
+    /// Sends a request to the provider's API with the connected account's credential, refreshed before it ends and once
+    /// after a 401. Whatever the provider answers is returned, not thrown. `timeoutMs` is 30,000 unless said.
+    ///
+    /// ```ts
+    /// const { data } = await actions.request({
+    ///   connectionName: 'gmail',
+    ///   identifier: 'user_123',
+    ///   path: '/gmail/v1/users/me/messages',
+    ///   queryParams: { maxResults: 5 },
+    /// })
+    /// ```
+    #[napi(ts_args_type = "options: RequestOptions & CallOptions", ts_return_type = "Promise<ApiResponse>")]
+    pub fn request<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ApiResponse>> {
+        attempt(env, || {
+            let Call::<'_, ProxyRequest> { mut asked, patience } = Call::read::<RequestOptions>(options)?;
+            asked.timeout = patience.timeout;
+            enlist(env, &self.instance)?;
+            let instance = self.instance.clone();
+            promise(env, patience, Abandoned::Stops, async move {
+                Ok(instance.engine().await?.request(asked).await?.into())
+            })
+        })
+    }
+}

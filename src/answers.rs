@@ -1,0 +1,428 @@
+//! What JavaScript gets: one struct an answer, which is also its TypeScript. What is not there is `undefined`.
+
+use indexmap::IndexMap;
+use napi::{
+    Env, JsValue as _, Result,
+    bindgen_prelude::{ToNapiValue, sys},
+};
+use napi_derive::napi;
+use onbehalf_engine::{
+    AuthMethodSummary, ConnectorSummary, FieldSummary,
+    accounts::{Account, AccountPage, Status, Token},
+    connect::{Link, Verified},
+    connections::{Connection, ConnectionPage, Endpoints},
+    secret::{ExposeSecret as _, Secret},
+    time::Timestamp,
+};
+use url::Url;
+
+/// A moment, which JavaScript has as a `Date`.
+pub struct Moment(Timestamp);
+
+#[expect(unsafe_code, reason = "napi's trait is unsafe to implement")]
+impl ToNapiValue for Moment {
+    unsafe fn to_napi_value(env: sys::napi_env, moment: Self) -> Result<sys::napi_value> {
+        Ok(Env::from_raw(env).create_date(moment.0.as_millis() as f64)?.raw())
+    }
+}
+
+/// A secret on its way to the caller that asked for it, without a copy that is not wiped.
+pub struct Told(Secret);
+
+#[expect(unsafe_code, reason = "napi's trait is unsafe to implement")]
+impl ToNapiValue for Told {
+    unsafe fn to_napi_value(env: sys::napi_env, secret: Self) -> Result<sys::napi_value> {
+        // SAFETY: `env` is the one that napi passed in.
+        unsafe { ToNapiValue::to_napi_value(env, secret.0.expose_secret()) }
+    }
+}
+
+/// A one-time URL that starts an authorization.
+#[napi(object, object_from_js = false)]
+pub struct AuthorizationLink {
+    /// Send it to the person alone: whoever has it can start the authorization.
+    #[napi(ts_type = "string")]
+    pub link: Told,
+    /// When it stops working.
+    #[napi(ts_type = "Date")]
+    pub expiry: Moment,
+}
+
+impl From<Link> for AuthorizationLink {
+    fn from(link: Link) -> Self {
+        Self { link: Told(link.url), expiry: Moment(link.expires_at) }
+    }
+}
+
+/// The answer to a verified user.
+#[napi(object, object_from_js = false)]
+pub struct UserVerified {
+    /// Where your app may send the browser now.
+    pub post_user_verify_redirect_url: String,
+}
+
+impl From<Verified> for UserVerified {
+    fn from(verified: Verified) -> Self {
+        Self { post_user_verify_redirect_url: verified.redirect_url.into() }
+    }
+}
+
+/// One person's authorization on one connection.
+#[napi(object, object_from_js = false)]
+pub struct ConnectedAccount {
+    /// `ca_…`
+    pub id: String,
+    /// The tenant of your app that it belongs to.
+    pub organization_id: String,
+    /// `conn_…`
+    pub connection_id: String,
+    /// The connection's name, such as `gmail`.
+    pub connection_name: String,
+    /// The connector's slug.
+    pub connector: String,
+    /// Your app's own id of the person.
+    pub identifier: String,
+    /// Whether it can be used.
+    #[napi(ts_type = "ConnectorStatus")]
+    pub status: &'static str,
+    /// Why it is not active: `revoked`, `no_refresh_token`, …
+    pub reason: Option<String>,
+    /// The scopes that the person granted.
+    pub scopes: Vec<String>,
+    /// The provider's stable id of the person's account there, once known.
+    pub provider_account_id: Option<String>,
+    /// A name of it that a person recognises, such as a mail address.
+    pub provider_account_label: Option<String>,
+    /// What the provider told and the connector keeps, such as Salesforce's `instance_url`.
+    #[napi(ts_type = "Record<string, string>")]
+    pub kept: IndexMap<String, String>,
+    /// When the access token ends, where known.
+    #[napi(ts_type = "Date")]
+    pub token_expires_at: Option<Moment>,
+    /// Why the last refresh did not succeed, until one does.
+    pub last_refresh_error: Option<String>,
+    #[napi(ts_type = "Date")]
+    pub created_at: Moment,
+    #[napi(ts_type = "Date")]
+    pub updated_at: Moment,
+    /// The credential, from `getConnectedAccount` alone, while the account is active.
+    pub authorization_details: Option<AuthorizationDetails>,
+}
+
+/// A connected account's credential.
+#[napi(object, object_from_js = false)]
+pub struct AuthorizationDetails {
+    pub oauth_token: OauthToken,
+}
+
+/// An OAuth token as the provider issued it.
+#[napi(object, object_from_js = false)]
+pub struct OauthToken {
+    #[napi(ts_type = "string")]
+    pub access_token: Told,
+    #[napi(ts_type = "string")]
+    pub refresh_token: Option<Told>,
+    pub scopes: Vec<String>,
+    /// When the access token ends, where known.
+    #[napi(ts_type = "Date")]
+    pub expires_at: Option<Moment>,
+}
+
+impl From<Account> for ConnectedAccount {
+    fn from(account: Account) -> Self {
+        Self {
+            id: account.id,
+            organization_id: account.organization.as_str().into(),
+            connection_id: account.connection_id,
+            connection_name: account.connection_name,
+            connector: account.connector,
+            identifier: account.identifier,
+            status: status(account.status),
+            reason: account.reason,
+            scopes: account.scopes,
+            provider_account_id: account.provider_account_id,
+            provider_account_label: account.provider_account_label,
+            kept: account.kept,
+            token_expires_at: account.token_expires_at.map(Moment),
+            last_refresh_error: account.last_refresh_error,
+            created_at: Moment(account.created_at),
+            updated_at: Moment(account.updated_at),
+            authorization_details: None,
+        }
+    }
+}
+
+/// A status by its name on the wire, as `ConnectorStatus` in `index.js` lists them.
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Active => "ACTIVE",
+        Status::Expired => "EXPIRED",
+        Status::PendingAuth => "PENDING_AUTH",
+        Status::PendingVerification => "PENDING_VERIFICATION",
+        Status::Disconnected => "DISCONNECTED",
+    }
+}
+
+impl From<Token> for OauthToken {
+    fn from(token: Token) -> Self {
+        Self {
+            access_token: Told(token.access_token),
+            refresh_token: token.refresh_token.map(Told),
+            scopes: token.scopes,
+            expires_at: token.expires_at.map(Moment),
+        }
+    }
+}
+
+/// An answer about one connected account.
+#[napi(object, object_from_js = false)]
+pub struct ConnectedAccountResponse {
+    pub connected_account: ConnectedAccount,
+}
+
+impl From<Account> for ConnectedAccountResponse {
+    fn from(account: Account) -> Self {
+        Self { connected_account: account.into() }
+    }
+}
+
+impl From<(Account, Option<Token>)> for ConnectedAccountResponse {
+    fn from((account, token): (Account, Option<Token>)) -> Self {
+        let authorization_details = token.map(|token| AuthorizationDetails { oauth_token: token.into() });
+        Self { connected_account: ConnectedAccount { authorization_details, ..account.into() } }
+    }
+}
+
+/// A page of connected accounts.
+#[napi(object, object_from_js = false)]
+pub struct ConnectedAccountList {
+    pub connected_accounts: Vec<ConnectedAccount>,
+    /// Pass it as `pageToken` for the next page; absent on the last.
+    pub next_page_token: Option<String>,
+}
+
+impl From<AccountPage> for ConnectedAccountList {
+    fn from(page: AccountPage) -> Self {
+        Self {
+            connected_accounts: page.accounts.into_iter().map(Into::into).collect(),
+            next_page_token: page.next_page_token,
+        }
+    }
+}
+
+/// A token that is valid for a while.
+#[napi(object, object_from_js = false)]
+pub struct AccessToken {
+    #[napi(ts_type = "string")]
+    pub access_token: Told,
+    /// When it ends, where known.
+    #[napi(ts_type = "Date")]
+    pub expires_at: Option<Moment>,
+    pub scopes: Vec<String>,
+}
+
+impl From<Token> for AccessToken {
+    fn from(token: Token) -> Self {
+        Self { access_token: Told(token.access_token), expires_at: token.expires_at.map(Moment), scopes: token.scopes }
+    }
+}
+
+/// An app's set-up of one connector. Its secrets can be written, never read.
+#[napi(object, object_from_js = false)]
+pub struct ConnectionDetails {
+    /// `conn_…`
+    pub id: String,
+    /// The tenant of your app that it belongs to.
+    pub organization_id: String,
+    /// What other calls take as `connectionName`.
+    pub name: String,
+    /// The connector's slug.
+    pub connector: String,
+    /// Which of the connector's auth methods.
+    pub auth_method: String,
+    pub enabled: bool,
+    pub client_id: Option<String>,
+    /// Whether a client secret is stored.
+    pub has_client_secret: bool,
+    pub scopes: Vec<String>,
+    #[napi(ts_type = "Record<string, string[]>")]
+    pub scope_params: IndexMap<String, Vec<String>>,
+    #[napi(ts_type = "Record<string, string>")]
+    pub fields: IndexMap<String, String>,
+    pub endpoints: ConnectionEndpoints,
+    /// To be registered with the provider, exactly.
+    pub redirect_uri: String,
+    #[napi(ts_type = "Date")]
+    pub created_at: Moment,
+    #[napi(ts_type = "Date")]
+    pub updated_at: Moment,
+}
+
+/// Endpoints that replace a connector's.
+#[napi(object, object_from_js = false)]
+pub struct ConnectionEndpoints {
+    pub authorize_url: Option<String>,
+    pub token_url: Option<String>,
+    pub refresh_url: Option<String>,
+    pub revoke_url: Option<String>,
+    pub base_url: Option<String>,
+}
+
+impl From<Connection> for ConnectionDetails {
+    fn from(connection: Connection) -> Self {
+        Self {
+            id: connection.id,
+            organization_id: connection.organization.as_str().into(),
+            name: connection.name,
+            connector: connection.connector,
+            auth_method: connection.auth_method,
+            enabled: connection.enabled,
+            client_id: connection.client_id,
+            has_client_secret: connection.has_client_secret,
+            scopes: connection.scopes,
+            scope_params: connection.scope_params,
+            fields: connection.fields,
+            endpoints: connection.endpoints.into(),
+            redirect_uri: connection.redirect_uri.into(),
+            created_at: Moment(connection.created_at),
+            updated_at: Moment(connection.updated_at),
+        }
+    }
+}
+
+impl From<Endpoints> for ConnectionEndpoints {
+    fn from(endpoints: Endpoints) -> Self {
+        let text = |url: Option<Url>| url.map(String::from);
+        Self {
+            authorize_url: text(endpoints.authorize_url),
+            token_url: text(endpoints.token_url),
+            refresh_url: text(endpoints.refresh_url),
+            revoke_url: text(endpoints.revoke_url),
+            base_url: text(endpoints.base_url),
+        }
+    }
+}
+
+/// A page of connections.
+#[napi(object, object_from_js = false)]
+pub struct ConnectionList {
+    pub connections: Vec<ConnectionDetails>,
+    /// Pass it as `pageToken` for the next page; absent on the last.
+    pub next_page_token: Option<String>,
+}
+
+impl From<ConnectionPage> for ConnectionList {
+    fn from(page: ConnectionPage) -> Self {
+        Self {
+            connections: page.connections.into_iter().map(Into::into).collect(),
+            next_page_token: page.next_page_token,
+        }
+    }
+}
+
+/// What a provider needs, as the catalogue says.
+#[napi(object, object_from_js = false)]
+pub struct ConnectorDetails {
+    /// The connector's key, such as `gmail`.
+    pub slug: String,
+    /// Its name for people, such as `Gmail`.
+    pub name: String,
+    /// The provider's page that the facts were read from.
+    pub docs: String,
+    pub categories: Vec<String>,
+    /// Asked once per connection.
+    pub fields: Vec<ConnectorField>,
+    /// The ways to authorize; the first is the default.
+    pub auth_methods: Vec<ConnectorAuthMethod>,
+}
+
+/// A way to authorize.
+#[napi(object, object_from_js = false)]
+pub struct ConnectorAuthMethod {
+    pub name: String,
+    /// `oauth2`, `api_key`, …
+    pub kind: String,
+    pub label: Option<String>,
+    /// Whether this version can execute it.
+    pub supported: bool,
+    /// Asked unless the connection says otherwise.
+    pub scopes: Vec<String>,
+    pub fields: Vec<ConnectorField>,
+}
+
+/// A value that a person or a developer gives.
+#[napi(object, object_from_js = false)]
+pub struct ConnectorField {
+    pub name: String,
+    pub label: String,
+    pub help: Option<String>,
+    pub example: Option<String>,
+    pub default: Option<String>,
+    pub required: bool,
+    pub secret: bool,
+}
+
+impl From<ConnectorSummary> for ConnectorDetails {
+    fn from(connector: ConnectorSummary) -> Self {
+        Self {
+            slug: connector.slug,
+            name: connector.name,
+            docs: connector.docs,
+            categories: connector.categories,
+            fields: connector.fields.into_iter().map(Into::into).collect(),
+            auth_methods: connector.auth_methods.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<AuthMethodSummary> for ConnectorAuthMethod {
+    fn from(method: AuthMethodSummary) -> Self {
+        Self {
+            name: method.name,
+            kind: method.kind,
+            label: method.label,
+            supported: method.supported,
+            scopes: method.scopes,
+            fields: method.fields.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<FieldSummary> for ConnectorField {
+    fn from(field: FieldSummary) -> Self {
+        Self {
+            name: field.name,
+            label: field.label,
+            help: field.help,
+            example: field.example,
+            default: field.default,
+            required: field.required,
+            secret: field.secret,
+        }
+    }
+}
+
+/// The connectors of the catalogue.
+#[napi(object, object_from_js = false)]
+pub struct ConnectorList {
+    pub connectors: Vec<ConnectorDetails>,
+}
+
+impl From<Vec<ConnectorSummary>> for ConnectorList {
+    fn from(connectors: Vec<ConnectorSummary>) -> Self {
+        Self { connectors: connectors.into_iter().map(Into::into).collect() }
+    }
+}
+
+/// Where the pages are served.
+#[napi(object, object_from_js = false)]
+pub struct Listening {
+    /// Where browsers reach them.
+    pub url: String,
+}
+
+impl From<Url> for Listening {
+    fn from(url: Url) -> Self {
+        Self { url: url.into() }
+    }
+}

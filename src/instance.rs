@@ -1,0 +1,129 @@
+//! One environment as JavaScript holds it: opened when first used, closed once.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use onbehalf_engine::{Engine, Error, Result};
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::{
+    listener::{Serving, WebRequest, WebResponse, answer, bind},
+    promise::defect,
+    settings::Plan,
+};
+
+/// An environment that is opened by its first call. Shared by the objects that JavaScript has of it.
+pub(crate) struct Instance {
+    plan: Plan,
+    /// Whether the app serves the pages itself, through `handler`.
+    mounted: AtomicBool,
+    /// Whether [`crate::exit`] knows it.
+    enlisted: AtomicBool,
+    closed: AtomicBool,
+    state: Mutex<State>,
+}
+
+enum State {
+    Unopened,
+    Open(Open),
+    Closed,
+}
+
+struct Open {
+    engine: Arc<Engine>,
+    serving: Option<Serving>,
+}
+
+impl Instance {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let no = || AtomicBool::new(false);
+        Self { plan, mounted: no(), enlisted: no(), closed: no(), state: Mutex::new(State::Unopened) }
+    }
+
+    /// Whether this was asked before.
+    pub(crate) fn is_enlisted(&self) -> bool {
+        self.enlisted.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether it was closed, and nothing is left to do for it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The engine, opened when this is the first call.
+    pub(crate) async fn engine(&self) -> Result<Arc<Engine>> {
+        let mut state = self.state.lock().await;
+        Ok(self.open(&mut state).await?.engine.clone())
+    }
+
+    /// The engine, once browsers on this machine can come back to it. Elsewhere, and where the app serves the pages
+    /// itself, that is the app's business.
+    pub(crate) async fn reachable_engine(&self) -> Result<Arc<Engine>> {
+        let mut state = self.state.lock().await;
+        let open = self.open(&mut state).await?;
+        if open.serving.is_none() && !self.mounted.load(Ordering::Relaxed) && is_loopback(open.engine.public_url()) {
+            open.serving = Some(self.serve(&open.engine).await?);
+        }
+        Ok(open.engine.clone())
+    }
+
+    /// Serves the pages until the instance is closed. Says where browsers reach them.
+    pub(crate) async fn listen(&self) -> Result<Url> {
+        let mut state = self.state.lock().await;
+        let open = self.open(&mut state).await?;
+        if open.serving.is_none() {
+            open.serving = Some(self.serve(&open.engine).await?);
+        }
+        Ok(open.engine.public_url().clone())
+    }
+
+    /// Answers one request to the pages, for an app that serves them itself.
+    pub(crate) async fn answer(&self, request: WebRequest) -> Result<WebResponse> {
+        self.mounted.store(true, Ordering::Relaxed);
+        Ok(answer(self.engine().await?, request).await)
+    }
+
+    /// Stops serving, lets what is under way finish, closes the store. The second time does nothing.
+    pub(crate) async fn close(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        let State::Open(open) = std::mem::replace(&mut *state, State::Closed) else { return Ok(()) };
+        if let Some(serving) = open.serving {
+            serving.stop().await;
+        }
+        let closed = open.engine.close().await;
+        self.closed.store(true, Ordering::Relaxed);
+        closed
+    }
+
+    async fn open<'state>(&self, state: &'state mut State) -> Result<&'state mut Open> {
+        if let State::Unopened = state {
+            let (settings, bound) = self.plan.prepare().await?;
+            // On a thread of the runtime: it reads files, and JavaScript's thread must not wait for a disk.
+            let opening = tokio::spawn(Engine::open(settings)).await;
+            let engine = Arc::new(opening.unwrap_or_else(|_| Err(defect()))?);
+            let serving = bound.map(|bound| bound.serve(engine.clone()));
+            *state = State::Open(Open { engine, serving });
+        }
+        match state {
+            State::Open(open) => Ok(open),
+            State::Unopened | State::Closed => Err(Error::Closed),
+        }
+    }
+
+    async fn serve(&self, engine: &Arc<Engine>) -> Result<Serving> {
+        Ok(bind(self.plan.port()).await?.serve(engine.clone()))
+    }
+}
+
+/// Whether only this machine's browsers can follow the URL.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

@@ -1,0 +1,137 @@
+//! The package's class: one environment.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::{Env, JsDeferred, Result, Unknown, ValueType, bindgen_prelude::PromiseRaw};
+use napi_derive::napi;
+use onbehalf_engine::Error;
+
+use crate::{
+    actions::Actions,
+    answers::Listening,
+    argument::Argument,
+    asked::Nothing,
+    call::{Call, attempt},
+    connections::{Connections, Connectors},
+    decode::decode,
+    environment::Environment,
+    exit::enlist,
+    instance::Instance,
+    options::{NoOptions, OnbehalfOptions},
+    promise::{Abandoned, promise},
+    settings::Plan,
+    web::{WebAnswer, WebAsked, WebOptions, parts},
+};
+
+/// One environment: a store, a key, a public URL. Nothing is opened before the first call.
+///
+/// ```ts
+/// const client = new Onbehalf({
+///   connections: { gmail: { clientId: '…', clientSecret: '…' } },
+/// })
+/// const { link } = await client.actions.getAuthorizationLink({ connectionName: 'gmail', identifier: 'user_123' })
+/// ```
+#[napi]
+pub struct Onbehalf {
+    instance: Arc<Instance>,
+    /// Keeps the process alive while the pages are served because `listen` was called.
+    hold: Arc<Mutex<Option<Hold>>>,
+}
+
+#[napi]
+impl Onbehalf {
+    /// Reads the options and the environment variables; throws an `OnbehalfError` when they cannot be.
+    #[napi(constructor, ts_args_type = "options?: OnbehalfOptions")]
+    pub fn new(env: &Env, options: Unknown<'_>, variables: Unknown<'_>) -> Result<Self> {
+        attempt(env, || {
+            let given = options.get_type()? != ValueType::Undefined;
+            let argument = Argument::read(options)?;
+            if argument.signal.is_some() {
+                // Nothing is waited for here: it belongs to calls.
+                return Err(Error::UnknownOption { option: "signal".into(), nearest: None }.into());
+            }
+            let options = decode::<OnbehalfOptions>(argument.value)?;
+            let plan = Plan::new(given.then_some(options), Environment::read(variables)?)?;
+            Ok(Self { instance: Arc::new(Instance::new(plan)), hold: Arc::default() })
+        })
+    }
+
+    /// What agents do: links, connected accounts, tokens, requests.
+    #[napi(getter)]
+    pub fn actions(&self) -> Actions {
+        Actions::of(&self.instance)
+    }
+
+    /// Your app's connections.
+    #[napi(getter)]
+    pub fn connections(&self) -> Connections {
+        Connections::of(&self.instance)
+    }
+
+    /// The connectors of the catalogue.
+    #[napi(getter)]
+    pub fn connectors(&self) -> Connectors {
+        Connectors::of(&self.instance)
+    }
+
+    /// Answers a request to the pages that people see, for an app that serves them itself: mount it at the public URL,
+    /// in any server that speaks the web's `Request` and `Response`.
+    #[napi(ts_args_type = "request: Request", ts_return_type = "Promise<Response>")]
+    pub fn handler<'env>(&self, env: &'env Env, request: Unknown<'_>) -> Result<PromiseRaw<'env, WebAnswer>> {
+        attempt(env, || {
+            let Call::<'_, WebAsked> { asked, patience } = Call::read::<WebOptions>(request)?;
+            enlist(env, &self.instance)?;
+            let instance = self.instance.clone();
+            promise(env, patience, Abandoned::GoesOn, async move { Ok(parts(instance.answer(asked.0).await?)) })
+        })
+    }
+
+    /// Serves the pages on `port` of this machine's loopback addresses, and keeps the process alive until `close()`.
+    #[napi(ts_args_type = "options?: CallOptions", ts_return_type = "Promise<Listening>")]
+    pub fn listen<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, Listening>> {
+        attempt(env, || {
+            let Call::<'_, Nothing> { patience, .. } = Call::read::<NoOptions>(options)?;
+            enlist(env, &self.instance)?;
+            let (instance, kept) = (self.instance.clone(), self.hold.clone());
+            let hold = Hold::new(env)?;
+            promise(env, patience, Abandoned::GoesOn, async move {
+                let url = instance.listen().await?;
+                kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(hold);
+                Ok(url.into())
+            })
+        })
+    }
+
+    /// Stops serving, lets what is under way finish, and closes the store. Later calls fail with `CLOSED`.
+    #[napi(ts_args_type = "options?: CallOptions", ts_return_type = "Promise<void>")]
+    pub fn close<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
+        attempt(env, || {
+            let Call::<'_, Nothing> { patience, .. } = Call::read::<NoOptions>(options)?;
+            let (instance, hold) = (self.instance.clone(), self.hold.clone());
+            promise(env, patience, Abandoned::GoesOn, async move {
+                let closed = instance.close().await;
+                drop(hold.lock().unwrap_or_else(PoisonError::into_inner).take());
+                closed
+            })
+        })
+    }
+}
+
+/// Keeps Node's event loop alive until it is dropped: a promise that nobody waits for.
+struct Hold(Option<JsDeferred<(), Release>>);
+
+type Release = fn(Env) -> Result<()>;
+
+impl Hold {
+    fn new(env: &Env) -> Result<Self> {
+        Ok(Self(Some(env.create_deferred()?.0)))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(deferred) = self.0.take() {
+            deferred.resolve(|_| Ok(()));
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What JavaScript passes: one struct an options object, which is also its TypeScript.
+
+use indexmap::IndexMap;
+use napi_derive::napi;
+use onbehalf_engine::secret::Secret;
+use serde::Deserialize;
+
+use crate::body::{BodyOption, Parameters};
+
+/// How an environment is set up. Whatever is left out comes from the environment variable named beside it, then from
+/// the default.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct OnbehalfOptions {
+    /// The path of the store's file, or `':memory:'` (gone with the process). `ONBEHALF_STORE`.
+    /// @default './.onbehalf/store.db'
+    pub store: Option<String>,
+    /// The key that seals the store: 32 bytes in base64. `ONBEHALF_KEY`. Without any, one is made beside the store.
+    #[napi(ts_type = "string")]
+    pub key: Option<Secret>,
+    /// A file that holds the key. `ONBEHALF_KEY_FILE`.
+    pub key_file: Option<String>,
+    /// Where browsers reach this environment: `https`, or `http` on a loopback host. `ONBEHALF_PUBLIC_URL`.
+    /// @default `http://localhost:${port}`
+    pub public_url: Option<String>,
+    /// The port of this machine on which the pages are served while the public URL is a loopback one; 0 is any that is
+    /// free. `ONBEHALF_PORT`.
+    /// @default 7415
+    pub port: Option<u16>,
+    /// Who asks, as the pages say it. `ONBEHALF_APP_NAME`.
+    pub app_name: Option<String>,
+    /// Whether your app confirms who consented before anything is stored: `'app'` (with `userVerifyUrls`) or `'none'`.
+    /// `ONBEHALF_USER_VERIFICATION`.
+    /// @default `'none'` on a loopback URL; no default elsewhere
+    #[napi(ts_type = "'app' | 'none'")]
+    pub user_verification: Option<VerificationOption>,
+    /// Your app's verify URLs; one passed with a link must be among them, exactly. `ONBEHALF_USER_VERIFY_URLS`.
+    pub user_verify_urls: Option<Vec<String>>,
+    /// Your app's connections, by name. `ONBEHALF_<NAME>_CLIENT_ID` and `ONBEHALF_<NAME>_CLIENT_SECRET`.
+    #[napi(ts_type = "Record<string, ConnectionOptions>")]
+    pub connections: Option<IndexMap<String, ConnectionOptions>>,
+    /// Connectors of your own, by slug: the text of their TOML files. They add to the catalogue or override it.
+    #[napi(ts_type = "Record<string, string>")]
+    pub connectors: Option<IndexMap<String, String>>,
+    /// An HTTP proxy for the calls to providers. The usual proxy variables are not obeyed.
+    pub proxy: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerificationOption {
+    App,
+    None,
+}
+
+/// An app's set-up of one connector.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ConnectionOptions {
+    /// The connector's slug, such as `gmail`; the connection's name unless given.
+    pub connector: Option<String>,
+    /// One of the connector's auth methods; its first unless given.
+    pub auth_method: Option<String>,
+    /// The client id of your app with the provider.
+    pub client_id: Option<String>,
+    /// Its secret. It can be written, never read.
+    #[napi(ts_type = "string")]
+    pub client_secret: Option<Secret>,
+    /// Asked instead of the connector's default scopes.
+    pub scopes: Option<Vec<String>>,
+    /// Further scope parameters, such as `optional_scope`.
+    #[napi(ts_type = "Record<string, string[]>")]
+    pub scope_params: Option<IndexMap<String, Vec<String>>>,
+    /// Values for the connector's fields, such as `subdomain`.
+    #[napi(ts_type = "Record<string, string>")]
+    pub fields: Option<IndexMap<String, String>>,
+    /// Settings of your app beyond id and secret, as the connector names them. Written, never read.
+    #[napi(ts_type = "Record<string, string>")]
+    pub app: Option<IndexMap<String, Secret>>,
+    /// Endpoints that replace the connector's: a sandbox, GitHub Enterprise, an emulator.
+    pub endpoints: Option<EndpointOptions>,
+}
+
+/// Endpoints that replace a connector's. `http` is accepted for loopback hosts alone.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EndpointOptions {
+    /// Where the person consents.
+    pub authorize_url: Option<String>,
+    /// Where codes are exchanged.
+    pub token_url: Option<String>,
+    /// Where tokens are refreshed, if not there.
+    pub refresh_url: Option<String>,
+    /// Where tokens are revoked.
+    pub revoke_url: Option<String>,
+    /// Where requests go.
+    pub base_url: Option<String>,
+}
+
+/// Which connected account is meant: by `connectedAccountId`, or by `connectionName` and `identifier`.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AccountOptions {
+    /// The connection's name, such as `gmail`.
+    pub connection_name: Option<String>,
+    /// Your app's own id of the person.
+    pub identifier: Option<String>,
+    /// The connected account's id, `ca_…`, instead of the two.
+    pub connected_account_id: Option<String>,
+    /// The tenant of your app that the account belongs to, where it has several.
+    pub organization_id: Option<String>,
+}
+
+/// A connected account to make.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewAccountOptions {
+    /// The connection's name, such as `gmail`.
+    pub connection_name: String,
+    /// Your app's own id of the person.
+    pub identifier: String,
+    /// The tenant of your app that the account belongs to, where it has several.
+    pub organization_id: Option<String>,
+}
+
+/// What to make an authorization link for.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LinkOptions {
+    /// The connection's name, such as `gmail`.
+    pub connection_name: Option<String>,
+    /// Your app's own id of the person. Their connected account is made when there is none.
+    pub identifier: Option<String>,
+    /// The connected account's id, `ca_…`, instead of the two.
+    pub connected_account_id: Option<String>,
+    /// The tenant of your app that the account belongs to, where it has several.
+    pub organization_id: Option<String>,
+    /// Asked instead of the connection's scopes.
+    pub scopes: Option<Vec<String>>,
+    /// Where the person comes back for your app to verify them: one of `userVerifyUrls`, exactly.
+    pub user_verify_url: Option<String>,
+    /// Your own value; it comes back in the verify URL's query. At most 512 characters.
+    pub state: Option<String>,
+}
+
+/// Who consented, as your app's session says.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VerifyOptions {
+    /// What the verify URL's query carried as `auth_request_id`.
+    #[napi(ts_type = "string")]
+    pub auth_request_id: Secret,
+    /// Your app's own id of the person whose session it is.
+    pub identifier: String,
+}
+
+/// Which connected accounts to list.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AccountListOptions {
+    /// Only those of this connection.
+    pub connection_name: Option<String>,
+    /// Only those of these connections.
+    pub connection_names: Option<Vec<String>>,
+    /// Only those of this person.
+    pub identifier: Option<String>,
+    /// The tenant of your app, where it has several.
+    pub organization_id: Option<String>,
+    /// 1 to 100.
+    /// @default 10
+    pub page_size: Option<u32>,
+    /// `nextPageToken` of the page before.
+    pub page_token: Option<String>,
+}
+
+/// Which page of connections to list.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ConnectionListOptions {
+    /// The tenant of your app, where it has several.
+    pub organization_id: Option<String>,
+    /// 1 to 100.
+    pub page_size: Option<u32>,
+    /// `nextPageToken` of the page before.
+    pub page_token: Option<String>,
+}
+
+/// Whose token is wanted.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TokenOptions {
+    /// The connection's name, such as `gmail`.
+    pub connection_name: Option<String>,
+    /// Your app's own id of the person.
+    pub identifier: Option<String>,
+    /// The connected account's id, `ca_…`, instead of the two.
+    pub connected_account_id: Option<String>,
+    /// The tenant of your app that the account belongs to, where it has several.
+    pub organization_id: Option<String>,
+    /// For how many seconds the token must be valid at least; it is refreshed first when it is not.
+    /// @default 60
+    pub min_validity: Option<f64>,
+}
+
+/// A request to a provider's API, sent with a connected account's credential.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequestOptions {
+    /// The connection's name, such as `gmail`.
+    pub connection_name: Option<String>,
+    /// Your app's own id of the person.
+    pub identifier: Option<String>,
+    /// The connected account's id, `ca_…`, instead of the two.
+    pub connected_account_id: Option<String>,
+    /// The tenant of your app that the account belongs to, where it has several.
+    pub organization_id: Option<String>,
+    /// Within the connector's API, such as `/gmail/v1/users/me/messages`.
+    pub path: String,
+    /// The HTTP method, in any case.
+    /// @default 'GET'
+    pub method: Option<String>,
+    /// The query's parameters; an array repeats its name.
+    #[napi(ts_type = "Parameters")]
+    pub query_params: Option<Parameters>,
+    /// An object or an array is sent as JSON; a string or bytes as they are, with a `content-type` of your own.
+    #[napi(ts_type = "object | string | Uint8Array")]
+    pub body: Option<BodyOption>,
+    /// Sent as a form (`application/x-www-form-urlencoded`), instead of `body`.
+    #[napi(ts_type = "Parameters")]
+    pub form_data: Option<Parameters>,
+    /// Further headers. Those that carry the credential, or concern the connection itself, are not yours to set.
+    #[napi(ts_type = "Record<string, string>")]
+    pub headers: Option<IndexMap<String, String>>,
+}
+
+/// A connection to make.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewConnectionOptions {
+    /// The connection's name: at most 64 letters, digits, `-` and `_`.
+    pub connection_name: String,
+    /// The tenant of your app, where it has several.
+    pub organization_id: Option<String>,
+    /// The connector's slug, such as `gmail`; the connection's name unless given.
+    pub connector: Option<String>,
+    /// One of the connector's auth methods; its first unless given.
+    pub auth_method: Option<String>,
+    /// The client id of your app with the provider.
+    pub client_id: Option<String>,
+    /// Its secret. It can be written, never read.
+    #[napi(ts_type = "string")]
+    pub client_secret: Option<Secret>,
+    /// Asked instead of the connector's default scopes.
+    pub scopes: Option<Vec<String>>,
+    /// Further scope parameters, such as `optional_scope`.
+    #[napi(ts_type = "Record<string, string[]>")]
+    pub scope_params: Option<IndexMap<String, Vec<String>>>,
+    /// Values for the connector's fields, such as `subdomain`.
+    #[napi(ts_type = "Record<string, string>")]
+    pub fields: Option<IndexMap<String, String>>,
+    /// Settings of your app beyond id and secret, as the connector names them. Written, never read.
+    #[napi(ts_type = "Record<string, string>")]
+    pub app: Option<IndexMap<String, Secret>>,
+    /// Endpoints that replace the connector's: a sandbox, GitHub Enterprise, an emulator.
+    pub endpoints: Option<EndpointOptions>,
+}
+
+/// What to change of a connection; what is left out stays.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConnectionPatchOptions {
+    /// Which connection.
+    pub connection_name: String,
+    /// The tenant of your app, where it has several.
+    pub organization_id: Option<String>,
+    /// The client id of your app with the provider.
+    pub client_id: Option<String>,
+    /// Its secret.
+    #[napi(ts_type = "string")]
+    pub client_secret: Option<Secret>,
+    /// Asked instead of the connector's default scopes.
+    pub scopes: Option<Vec<String>>,
+    /// Further scope parameters.
+    #[napi(ts_type = "Record<string, string[]>")]
+    pub scope_params: Option<IndexMap<String, Vec<String>>>,
+    /// Values for the connector's fields.
+    #[napi(ts_type = "Record<string, string>")]
+    pub fields: Option<IndexMap<String, String>>,
+    /// Settings of your app beyond id and secret.
+    #[napi(ts_type = "Record<string, string>")]
+    pub app: Option<IndexMap<String, Secret>>,
+    /// Endpoints that replace the connector's; all of them together.
+    pub endpoints: Option<EndpointOptions>,
+}
+
+/// Which connection is meant.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConnectionRefOptions {
+    /// The connection's name.
+    pub connection_name: String,
+    /// The tenant of your app, where it has several.
+    pub organization_id: Option<String>,
+}
+
+/// Which connector is meant.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConnectorRefOptions {
+    /// The connector's slug, such as `gmail`.
+    pub connector: String,
+}
+
+/// No option of its own.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NoOptions {}

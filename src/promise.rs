@@ -1,0 +1,127 @@
+//! From a future to a promise.
+//!
+//! A future is polled once before it is spawned: most calls are answered from memory and need no thread, which makes
+//! them ten times quicker. So nothing slow may happen before its first `await`.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use napi::{
+    Env, JsValue as _,
+    bindgen_prelude::{PromiseRaw, ToNapiValue},
+};
+use onbehalf_engine::{Error, Result};
+use tokio::{task::JoinError, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{error::Failure, runtime::runtime, signal::Signal};
+
+/// How long a caller waits.
+pub(crate) struct Patience<'env> {
+    pub(crate) signal: Option<Signal<'env>>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What becomes of the work when its caller waits no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Abandoned {
+    /// It is finished: half an exchange would lose a token.
+    GoesOn,
+    /// It is dropped: it only waits, or belongs to the caller alone.
+    Stops,
+}
+
+enum Outcome<T> {
+    Answered(Result<T>),
+    Aborted,
+}
+
+/// The promise of what `work` comes to. A failure that is known at once is returned; `index.js` makes it a rejection.
+pub(crate) fn promise<'env, T: ToNapiValue + Send + 'static>(
+    env: &'env Env,
+    patience: Patience<'_>,
+    abandoned: Abandoned,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<PromiseRaw<'env, T>, Failure> {
+    if let Some(signal) = &patience.signal
+        && let Some(reason) = signal.aborted()?
+    {
+        // Not thrown: napi throws nothing but errors, and a reason may be anything.
+        return Ok(PromiseRaw::reject(env, reason)?);
+    }
+    let mut work: Work<T> = Box::pin(work);
+    if let Poll::Ready(outcome) = poll_once(&mut work)? {
+        return Ok(PromiseRaw::resolve(env, outcome?)?);
+    }
+    let listening = patience.signal.map(|signal| signal.listen(env)).transpose()?;
+    let fired = listening.as_ref().map(|listening| listening.fired()).unwrap_or_default();
+    let (deferred, promise) = env.create_deferred()?;
+    runtime().spawn(async move {
+        let outcome = wait(work, patience.timeout, fired, abandoned).await;
+        deferred.resolve(move |env| {
+            let reason = listening.map(|listening| listening.release(&env)).transpose()?;
+            match (outcome, reason) {
+                (Outcome::Aborted, Some(reason)) => Err(reason),
+                (Outcome::Answered(Ok(answer)), _) => Ok(answer),
+                (Outcome::Answered(Err(error)), _) => Err(Failure::from(error).into_js(&env)),
+                (Outcome::Aborted, None) => unreachable!("only a signal aborts"),
+            }
+        });
+    });
+    Ok(PromiseRaw::new(env.raw(), promise.raw()))
+}
+
+type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+fn poll_once<T>(work: &mut Work<T>) -> Result<Poll<Result<T>>> {
+    guarded(|| {
+        let _runtime = runtime().enter();
+        work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    })
+}
+
+/// Waits for the work in a task of its own, so that it outlives its caller's patience, and a panic in it is an error.
+async fn wait<T: Send + 'static>(
+    work: Work<T>,
+    patience: Option<Duration>,
+    fired: CancellationToken,
+    abandoned: Abandoned,
+) -> Outcome<T> {
+    let task = runtime().spawn(work);
+    let handle = task.abort_handle();
+    let answered = async {
+        match patience {
+            Some(patience) => match timeout(patience, task).await {
+                Ok(joined) => finished(joined),
+                Err(_) => Err(Error::TimedOut { after_ms: patience.as_millis().try_into().unwrap_or(u64::MAX) }),
+            },
+            None => finished(task.await),
+        }
+    };
+    let outcome = match fired.run_until_cancelled(answered).await {
+        Some(outcome) => Outcome::Answered(outcome),
+        None => Outcome::Aborted,
+    };
+    if abandoned == Abandoned::Stops {
+        handle.abort();
+    }
+    outcome
+}
+
+fn finished<T>(joined: Result<Result<T>, JoinError>) -> Result<T> {
+    joined.unwrap_or_else(|_| Err(defect()))
+}
+
+/// Runs `work`, where a panic would end Node, and makes a panic an error. What it says may hold a secret: it is dropped.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| defect())
+}
+
+/// What a panic is to the caller.
+pub(crate) fn defect() -> Error {
+    Error::Internal { reason: "a panic; standard error says where".into() }
+}

@@ -1,0 +1,39 @@
+//! The threads that carry what JavaScript waits for.
+//!
+//! One runtime a process, made when first needed, never torn down: a worker thread of Node may end while a refresh
+//! that it began is still under way, and that refresh must finish. Node unmaps a library when the last thread that
+//! loaded it ends, so ours is pinned before it has threads of its own.
+
+use std::{io::Write as _, panic::PanicHookInfo, sync::OnceLock};
+
+use napi::bindgen_prelude::retain_current_module_for_unload_safety;
+use tokio::runtime::{Builder, Runtime};
+
+/// The runtime of this process.
+pub(crate) fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        retain_current_module_for_unload_safety();
+        Builder::new_multi_thread()
+            // Its work is to wait for databases and providers, which takes few threads.
+            .worker_threads(2)
+            .max_blocking_threads(8)
+            .thread_name("onbehalf")
+            .enable_all()
+            .build()
+            .expect("the operating system gives a process its first few threads")
+    })
+}
+
+/// Runs when the library is loaded.
+#[napi_derive::module_init]
+fn prepare() {
+    std::panic::set_hook(Box::new(report_panic));
+}
+
+/// Says where a panic was, and nothing of its message, which may hold what it should not.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    // Nothing is left to tell it to when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "onbehalf has met a defect of its own at {location}; please report it");
+}

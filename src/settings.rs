@@ -1,0 +1,201 @@
+//! From options and environment variables to the engine's settings. An option goes before a variable.
+
+use std::path::{Path, PathBuf, absolute};
+
+use onbehalf_engine::{
+    Error, Key, Result, Settings, StoreLocation, UserVerification,
+    connections::{Endpoints, NewConnection},
+    names::{ConnectionName, Organization},
+};
+use url::Url;
+
+use crate::{
+    environment::{Credentials, Environment, variable_name},
+    instance::is_loopback,
+    listener::{Bound, bind},
+    options::{ConnectionOptions, EndpointOptions, OnbehalfOptions, VerificationOption},
+};
+
+const DEFAULT_PORT: u16 = 7415;
+const DEFAULT_STORE: &str = "./.onbehalf/store.db";
+const MEMORY: &str = ":memory:";
+
+/// How to open an environment.
+pub(crate) struct Plan {
+    /// Complete but for a public URL that follows a free port.
+    settings: Settings,
+    port: u16,
+    /// Whether the port is not known before it is bound.
+    follows_port: bool,
+    /// What this version cannot do yet, though it was asked for.
+    unsupported: Option<&'static str>,
+}
+
+impl Plan {
+    /// What `options` and `environment` come to. Touches nothing but the working directory's name.
+    pub(crate) fn new(options: Option<OnbehalfOptions>, mut environment: Environment) -> Result<Self> {
+        let unsupported = environment.remote.filter(|_| options.is_none());
+        let options = options.unwrap_or_default();
+        let given_url = match (options.public_url, environment.public_url.take()) {
+            (Some(url), _) => Some(parse_url("publicUrl", &url)?),
+            (None, Some(url)) => Some(parse_url("ONBEHALF_PUBLIC_URL", &url)?),
+            (None, None) => None,
+        };
+        let own_port = given_url.as_ref().filter(|url| is_loopback(url)).and_then(Url::port);
+        let port = options.port.or(environment.port).or(own_port).unwrap_or(DEFAULT_PORT);
+        let store = options.store.or(environment.store.take()).unwrap_or_else(|| DEFAULT_STORE.into());
+        let given_keys = (options.key, options.key_file);
+        let connections = connections(options.connections.unwrap_or_default(), &mut environment)?;
+        let settings = Settings {
+            key: key(given_keys, &mut environment, &store)?,
+            store: location(&store)?,
+            public_url: given_url.clone().map_or_else(|| local_url(port), Ok)?,
+            app_name: options.app_name.or(environment.app_name),
+            user_verification: verification(options.user_verification, environment.user_verification.as_deref())?,
+            user_verify_urls: verify_urls(options.user_verify_urls, environment.user_verify_urls)?,
+            connections,
+            connectors: (options.connectors.unwrap_or_default().into_iter())
+                .map(|(slug, text)| (format!("{slug}.toml"), text))
+                .collect(),
+            proxy: options.proxy.map(|url| parse_url("proxy", &url)).transpose()?,
+        };
+        Ok(Self { settings, port, follows_port: given_url.is_none() && port == 0, unsupported })
+    }
+
+    /// The port that the pages are served on; 0 is any.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The settings to open with, and the port, bound already where the public URL follows it.
+    pub(crate) async fn prepare(&self) -> Result<(Settings, Option<Bound>)> {
+        if let Some(variable) = self.unsupported {
+            return Err(Error::NotSupported {
+                what: format!("an environment elsewhere ({variable} is set; unset it, or use `new Onbehalf({{ … }})`)"),
+            });
+        }
+        let mut settings = self.settings.clone();
+        if !self.follows_port {
+            return Ok((settings, None));
+        }
+        let bound = bind(0).await?;
+        settings.public_url = local_url(bound.port)?;
+        Ok((settings, Some(bound)))
+    }
+}
+
+fn local_url(port: u16) -> Result<Url> {
+    parse_url("port", &format!("http://localhost:{port}"))
+}
+
+fn parse_url(option: &str, text: &str) -> Result<Url> {
+    Url::parse(text).map_err(|_| Error::invalid(option, "must be an absolute URL, such as `https://app.example`"))
+}
+
+fn full_path(option: &str, path: &str) -> Result<PathBuf> {
+    absolute(path).map_err(|_| Error::invalid(option, "must be the path of a file"))
+}
+
+fn location(store: &str) -> Result<StoreLocation> {
+    if store == MEMORY {
+        return Ok(StoreLocation::Memory);
+    }
+    if store.contains("://") {
+        return Err(Error::NotSupported { what: "a store other than a file or `:memory:`".into() });
+    }
+    Ok(StoreLocation::File(full_path("store", store)?))
+}
+
+fn key(
+    given: (Option<onbehalf_engine::secret::Secret>, Option<String>),
+    environment: &mut Environment,
+    store: &str,
+) -> Result<Key> {
+    let from_variables = (environment.key.take(), environment.key_file.take());
+    let by_options = given.0.is_some() || given.1.is_some();
+    let (names, chosen) =
+        if by_options { (["key", "keyFile"], given) } else { (["ONBEHALF_KEY", "ONBEHALF_KEY_FILE"], from_variables) };
+    let [text_name, file_name] = names;
+    match chosen {
+        (Some(_), Some(_)) => Err(Error::invalid(file_name, format!("must not stand beside `{text_name}`"))),
+        (Some(text), None) => Ok(Key::Given { origin: format!("`{text_name}`"), text }),
+        (None, Some(path)) => Ok(Key::File { origin: format!("`{file_name}`"), path: full_path(file_name, &path)? }),
+        (None, None) if store == MEMORY => Ok(Key::Auto { folder: PathBuf::new() }),
+        (None, None) => {
+            let path = full_path("store", store)?;
+            Ok(Key::Auto { folder: path.parent().unwrap_or(Path::new("/")).into() })
+        }
+    }
+}
+
+fn verification(option: Option<VerificationOption>, variable: Option<&str>) -> Result<Option<UserVerification>> {
+    match (option, variable) {
+        (Some(VerificationOption::App), _) | (None, Some("app")) => Ok(Some(UserVerification::App)),
+        (Some(VerificationOption::None), _) | (None, Some("none")) => Ok(Some(UserVerification::None)),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Error::invalid("ONBEHALF_USER_VERIFICATION", "must be \"app\" or \"none\"")),
+    }
+}
+
+fn verify_urls(option: Option<Vec<String>>, variable: Option<Vec<String>>) -> Result<Vec<Url>> {
+    let (name, urls) = match option {
+        Some(urls) => ("userVerifyUrls", urls),
+        None => ("ONBEHALF_USER_VERIFY_URLS", variable.unwrap_or_default()),
+    };
+    urls.iter().map(|url| parse_url(name, url)).collect()
+}
+
+/// The connections of the options, then those that the variables alone name: `ONBEHALF_GMAIL_CLIENT_ID` is a
+/// connection `gmail`.
+fn connections(
+    options: indexmap::IndexMap<String, ConnectionOptions>,
+    environment: &mut Environment,
+) -> Result<Vec<NewConnection>> {
+    let mut connections = Vec::new();
+    for (name, mut options) in options {
+        let credentials = environment.credentials.shift_remove(&variable_name(&name)).unwrap_or_default();
+        options.client_id = options.client_id.or(credentials.client_id);
+        options.client_secret = options.client_secret.or(credentials.client_secret);
+        connections.push(options.named(Organization::default(), &name, &format!("connections.{name}."))?);
+    }
+    for (name, Credentials { client_id, client_secret }) in environment.credentials.drain(..) {
+        let options = ConnectionOptions { client_id, client_secret, ..Default::default() };
+        connections.push(options.named(Organization::default(), &name, "")?);
+    }
+    Ok(connections)
+}
+
+impl ConnectionOptions {
+    /// The connection to make. `path` is how messages name these options.
+    pub(crate) fn named(self, organization: Organization, name: &str, path: &str) -> Result<NewConnection> {
+        Ok(NewConnection {
+            organization,
+            name: ConnectionName::parse(name)?,
+            connector: self.connector,
+            auth_method: self.auth_method,
+            client_id: self.client_id,
+            client_secret: self.client_secret,
+            scopes: self.scopes,
+            scope_params: self.scope_params.unwrap_or_default(),
+            fields: self.fields.unwrap_or_default(),
+            app: self.app.unwrap_or_default(),
+            endpoints: self.endpoints.unwrap_or_default().parse(path)?,
+        })
+    }
+}
+
+impl EndpointOptions {
+    /// The endpoints, as URLs.
+    pub(crate) fn parse(self, path: &str) -> Result<Endpoints> {
+        let url = |name: &str, text: Option<String>| {
+            text.map(|text| parse_url(&format!("{path}endpoints.{name}"), &text)).transpose()
+        };
+        Ok(Endpoints {
+            authorize_url: url("authorizeUrl", self.authorize_url)?,
+            token_url: url("tokenUrl", self.token_url)?,
+            refresh_url: url("refreshUrl", self.refresh_url)?,
+            revoke_url: url("revokeUrl", self.revoke_url)?,
+            base_url: url("baseUrl", self.base_url)?,
+        })
+    }
+}
