@@ -7,10 +7,10 @@ use napi::{
 };
 use napi_derive::napi;
 use onbehalf_engine::{
-    AuthMethodSummary, ConnectorSummary, FieldSummary,
     accounts::{Account, AccountPage, Status, Token},
     connect::{Link, Verified},
     connections::{Connection, ConnectionPage, Endpoints},
+    connectors::{AuthMethodSummary, ConnectorSummary, FieldSummary},
     secret::{ExposeSecret as _, Secret},
     time::Timestamp,
 };

@@ -148,7 +148,7 @@ impl Connectors {
             env,
             &self.instance,
             options,
-            |engine, Nothing| async move { Ok(engine.connectors()) },
+            |engine, Nothing| async move { engine.connectors() },
         )
     }
 

@@ -1,10 +1,23 @@
 //! What the process's environment variables say. Nothing else of onbehalf reads them.
 
+use std::path::{Path, PathBuf};
+
 use indexmap::IndexMap;
 use napi::Unknown;
 use onbehalf_engine::{Error, Result, secret::Secret};
 
 use crate::{argument::variables, error::Failure};
+
+/// Where the platform says that configuration belongs, and where it is when it does not say.
+const CONFIG_HOME: &str = if cfg!(windows) { "APPDATA" } else { "XDG_CONFIG_HOME" };
+const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+const BELOW_HOME: &str = if cfg!(windows) {
+    "AppData/Roaming"
+} else if cfg!(target_os = "macos") {
+    "Library/Application Support"
+} else {
+    ".config"
+};
 
 const ID: &str = "_CLIENT_ID";
 const SECRET: &str = "_CLIENT_SECRET";
@@ -23,6 +36,8 @@ pub(crate) struct Environment {
     pub(crate) user_verify_urls: Option<Vec<String>>,
     /// The name of the variable that asks for an environment elsewhere.
     pub(crate) remote: Option<&'static str>,
+    /// Where programs keep what belongs to the person who runs them.
+    pub(crate) config_folder: Option<PathBuf>,
     /// By upper-case name: `ONBEHALF_<NAME>_CLIENT_ID` and `_CLIENT_SECRET`.
     pub(crate) credentials: IndexMap<String, Credentials>,
 }
@@ -38,7 +53,7 @@ impl Environment {
     /// Reads `process.env`.
     pub(crate) fn read(env: Unknown<'_>) -> Result<Self, Failure> {
         let mut environment = Self::default();
-        for (name, value) in variables(env, &["ONBEHALF_", "SCALEKIT_"])? {
+        for (name, value) in variables(env, &["ONBEHALF_", "SCALEKIT_", CONFIG_HOME, HOME])? {
             if !value.trim().is_empty() {
                 environment.put(&name, &value)?;
             }
@@ -66,6 +81,9 @@ impl Environment {
                 let port = value.trim().parse();
                 self.port = Some(port.map_err(|_| Error::invalid(name, "must be a whole number from 0 to 65535"))?);
             }
+            // The one that is there for this goes before the one that it is derived from.
+            CONFIG_HOME => self.config_folder = Some(value.into()),
+            HOME => self.config_folder = self.config_folder.take().or(Some(Path::new(value).join(BELOW_HOME))),
             _ => self.put_credential(name, value),
         }
         Ok(())

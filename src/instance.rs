@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use onbehalf_engine::{Engine, Error, Result};
+use onbehalf_engine::{Engine, Error, Result, egress::guard::is_loopback_host};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -64,7 +64,8 @@ impl Instance {
     pub(crate) async fn reachable_engine(&self) -> Result<Arc<Engine>> {
         let mut state = self.state.lock().await;
         let open = self.open(&mut state).await?;
-        if open.serving.is_none() && !self.mounted.load(Ordering::Relaxed) && is_loopback(open.engine.public_url()) {
+        if open.serving.is_none() && !self.mounted.load(Ordering::Relaxed) && is_loopback_host(open.engine.public_url())
+        {
             open.serving = Some(self.serve(&open.engine).await?);
         }
         Ok(open.engine.clone())
@@ -103,7 +104,7 @@ impl Instance {
             let (settings, bound) = self.plan.prepare().await?;
             // On a thread of the runtime: it reads files, and JavaScript's thread must not wait for a disk.
             let opening = tokio::spawn(Engine::open(settings)).await;
-            let engine = Arc::new(opening.unwrap_or_else(|_| Err(defect()))?);
+            let engine = opening.unwrap_or_else(|_| Err(defect()))?;
             let serving = bound.map(|bound| bound.serve(engine.clone()));
             *state = State::Open(Open { engine, serving });
         }
@@ -115,15 +116,5 @@ impl Instance {
 
     async fn serve(&self, engine: &Arc<Engine>) -> Result<Serving> {
         Ok(bind(self.plan.port()).await?.serve(engine.clone()))
-    }
-}
-
-/// Whether only this machine's browsers can follow the URL.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }

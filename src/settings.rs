@@ -1,17 +1,18 @@
 //! From options and environment variables to the engine's settings. An option goes before a variable.
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{PathBuf, absolute};
 
 use onbehalf_engine::{
-    Error, Key, Result, Settings, StoreLocation, UserVerification,
+    Error, Result, Settings, StoreLocation, UserVerification,
     connections::{Endpoints, NewConnection},
+    egress::guard::is_loopback_host,
     names::{ConnectionName, Organization},
+    vault::KeySource,
 };
 use url::Url;
 
 use crate::{
     environment::{Credentials, Environment, variable_name},
-    instance::is_loopback,
     listener::{Bound, bind},
     options::{ConnectionOptions, EndpointOptions, OnbehalfOptions, VerificationOption},
 };
@@ -41,7 +42,7 @@ impl Plan {
             (None, Some(url)) => Some(parse_url("ONBEHALF_PUBLIC_URL", &url)?),
             (None, None) => None,
         };
-        let own_port = given_url.as_ref().filter(|url| is_loopback(url)).and_then(Url::port);
+        let own_port = given_url.as_ref().filter(|url| is_loopback_host(url)).and_then(Url::port);
         let port = options.port.or(environment.port).or(own_port).unwrap_or(DEFAULT_PORT);
         let store = options.store.or(environment.store.take()).unwrap_or_else(|| DEFAULT_STORE.into());
         let given_keys = (options.key, options.key_file);
@@ -110,7 +111,7 @@ fn key(
     given: (Option<onbehalf_engine::secret::Secret>, Option<String>),
     environment: &mut Environment,
     store: &str,
-) -> Result<Key> {
+) -> Result<KeySource> {
     let from_variables = (environment.key.take(), environment.key_file.take());
     let by_options = given.0.is_some() || given.1.is_some();
     let (names, chosen) =
@@ -118,13 +119,16 @@ fn key(
     let [text_name, file_name] = names;
     match chosen {
         (Some(_), Some(_)) => Err(Error::invalid(file_name, format!("must not stand beside `{text_name}`"))),
-        (Some(text), None) => Ok(Key::Given { origin: format!("`{text_name}`"), text }),
-        (None, Some(path)) => Ok(Key::File { origin: format!("`{file_name}`"), path: full_path(file_name, &path)? }),
-        (None, None) if store == MEMORY => Ok(Key::Auto { folder: PathBuf::new() }),
-        (None, None) => {
-            let path = full_path("store", store)?;
-            Ok(Key::Auto { folder: path.parent().unwrap_or(Path::new("/")).into() })
+        (Some(text), None) => Ok(KeySource::Explicit { origin: format!("`{text_name}`"), text }),
+        (None, Some(path)) => {
+            Ok(KeySource::File { origin: format!("`{file_name}`"), path: full_path(file_name, &path)? })
         }
+        (None, None) if store == MEMORY => Ok(KeySource::Ephemeral),
+        // Never beside the store: whoever copies or commits that folder must not take the key along.
+        (None, None) => match environment.config_folder.take() {
+            Some(folder) => Ok(KeySource::AutoFile { directory: folder.join("onbehalf").join("keys") }),
+            None => Err(Error::invalid("key", "is required where there is no home folder to keep one in")),
+        },
     }
 }
 
