@@ -123,6 +123,7 @@ export type ErrorCode =
   | 'STORE_TOO_NEW'
   | 'STORE_FAILED'
   | 'INTEGRITY_FAILED'
+  | 'LIMIT_REACHED'
   | 'PORT_IN_USE'
   | 'CLOSED'
   | 'INTERNAL'

@@ -103,12 +103,8 @@ impl Engine {
         if answer.status() != StatusCode::UNAUTHORIZED || credential.refresh_token.is_none() {
             return Ok(answered(answer));
         }
-        match self.fresh(account, Need::NewerThan(refused)).await {
-            Ok((account, credential)) => self.call(&connection, &account, &credential, &call).await.map(answered),
-            // The provider's own word says more than that the refresh did not help.
-            Err(error) if error.retryable() => Ok(answered(answer)),
-            Err(error) => Err(error),
-        }
+        let (account, credential) = self.fresh(account, Need::NewerThan(refused)).await?;
+        self.call(&connection, &account, &credential, &call).await.map(answered)
     }
 
     /// Puts one request together and sends it.

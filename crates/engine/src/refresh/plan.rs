@@ -23,10 +23,10 @@ pub(crate) fn refresh_at(
     Ok(Some(expires_at.minus(margin + spread).max(now)))
 }
 
-/// How long to wait after the `failures`-th failure in a row: a random part of one second doubled each time, a quarter
-/// of an hour at most.
+/// How long to wait after the `failures`-th failure in a row: not at all after the first, then a random part of one
+/// second, of three, of seven, and so on; a quarter of an hour at most.
 pub(crate) fn backoff(failures: u32, random: &dyn Random) -> Result<Duration> {
-    let longest = Duration::from_secs(1).saturating_mul(1 << failures.min(20)).min(LONGEST_BACKOFF);
+    let longest = Duration::from_secs((1 << failures.clamp(1, 20).saturating_sub(1)) - 1).min(LONGEST_BACKOFF);
     Ok(longest.mul_f64(fraction(random)?))
 }
 
@@ -63,6 +63,12 @@ mod tests {
         fn a_backoff_never_exceeds_a_quarter_of_an_hour(failures: u32, byte: u8) {
             prop_assert!(backoff(failures, &Fixed(byte)).unwrap() <= LONGEST_BACKOFF);
         }
+    }
+
+    #[test]
+    fn one_failure_is_no_reason_to_wait() {
+        let waits = [1, 2, 3, 4].map(|failures| backoff(failures, &Fixed(255)).unwrap().as_secs());
+        assert_eq!(waits, [0, 1, 3, 7]);
     }
 
     #[test]
