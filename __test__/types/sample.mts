@@ -1,13 +1,12 @@
 import { actions } from 'onbehalf'
 
-const account = { connectionName: 'gmail', identifier: 'user_123' }
+const linkResponse = await actions.getAuthorizationLink({ connectionName: 'gmail', identifier: 'user_123' })
+console.log('click on the link to authorize gmail', linkResponse.link)
 
-const response = await actions.getOrCreateConnectedAccount(account)
-if (response.connectedAccount?.status !== 'ACTIVE') {
-  const linkResponse = await actions.getAuthorizationLink(account)
-  console.log(`Authorize Gmail: ${linkResponse.link}`)
-  await actions.waitForConnectedAccount(account)
-}
+await actions.waitForConnectedAccount({ connectionName: 'gmail', identifier: 'user_123' })
+const response = await actions.getOrCreateConnectedAccount({ connectionName: 'gmail', identifier: 'user_123' })
+console.log(response.connectedAccount?.status) // ACTIVE
 
-const messages = await actions.request({ ...account, path: '/gmail/v1/users/me/messages' })
+const path = '/gmail/v1/users/me/messages'
+const messages = await actions.request({ connectionName: 'gmail', identifier: 'user_123', path })
 console.log(messages.data)
