@@ -124,6 +124,7 @@ export type ErrorCode =
   | 'STORE_FAILED'
   | 'INTEGRITY_FAILED'
   | 'PORT_IN_USE'
+  | 'LIMIT_REACHED'
   | 'CLOSED'
   | 'INTERNAL'
 

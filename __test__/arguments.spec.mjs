@@ -118,6 +118,7 @@ test('an unknown option is named, with the nearest one', async (t) => {
   await unknown(() => actions.getAuthorizationLink({ ...account, identifer: 'x' }), 'identifer', 'identifier')
   await unknown(() => actions.request({ ...account, path: '/', query: {} }), 'query', 'queryParams')
   await unknown(() => connections.get({ name: 'gmail' }), 'name')
+  await unknown(() => actions.getToken({ ...account, timeout: 5 }), 'timeout', 'timeoutMs')
   await unknown(() => new Onbehalf({ signal: new AbortController().signal }), 'signal')
   await unknown(() => new Onbehalf({ 'line\nbreak': 1 }), 'line\\nbreak')
 })

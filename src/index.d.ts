@@ -124,5 +124,6 @@ export type ErrorCode =
   | 'STORE_FAILED'
   | 'INTEGRITY_FAILED'
   | 'PORT_IN_USE'
+  | 'LIMIT_REACHED'
   | 'CLOSED'
   | 'INTERNAL'
