@@ -125,6 +125,7 @@ export type ErrorCode =
   | 'INTEGRITY_FAILED'
   | 'LIMIT_REACHED'
   | 'PORT_IN_USE'
+  | 'LIMIT_REACHED'
   | 'CLOSED'
   | 'INTERNAL'
 

@@ -9,19 +9,25 @@ class OnbehalfError extends Error {
 }
 Object.defineProperty(OnbehalfError.prototype, 'name', { value: 'OnbehalfError', configurable: true, writable: true })
 
-/** A native failure, with a stack that knows who called. Anything else was thrown by the caller's own code. */
-const known = (error) =>
-  error?.name === 'OnbehalfError' && !(error instanceof OnbehalfError) ? new OnbehalfError(error) : error
+/** A native failure, with a stack that begins where `entry` was called. Anything else the caller's own code threw. */
+const known = (error, entry) => {
+  if (error?.name !== 'OnbehalfError' || error instanceof OnbehalfError) return error
+  const failure = new OnbehalfError(error)
+  Error.captureStackTrace(failure, entry)
+  return failure
+}
 
 /** A method, made to reject where it would throw. */
-const lifted = (method) =>
-  async function (...args) {
+const lifted = (method) => {
+  async function entry(...args) {
     try {
       return await method.apply(this, args)
     } catch (error) {
-      throw known(error)
+      throw known(error, entry)
     }
   }
+  return entry
+}
 
 const methodsOf = ({ prototype }) =>
   Object.getOwnPropertyNames(prototype).filter(
@@ -37,7 +43,7 @@ class Onbehalf extends native.Onbehalf {
     try {
       super(options, process.env)
     } catch (error) {
-      throw known(error)
+      throw known(error, Onbehalf)
     }
     for (const room of ['actions', 'connections', 'connectors'])
       Object.defineProperty(this, room, { value: super[room] })

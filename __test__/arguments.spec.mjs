@@ -118,6 +118,7 @@ test('an unknown option is named, with the nearest one', async (t) => {
   await unknown(() => actions.getAuthorizationLink({ ...account, identifer: 'x' }), 'identifer', 'identifier')
   await unknown(() => actions.request({ ...account, path: '/', query: {} }), 'query', 'queryParams')
   await unknown(() => connections.get({ name: 'gmail' }), 'name')
+  await unknown(() => actions.getToken({ ...account, timeout: 5 }), 'timeout', 'timeoutMs')
   await unknown(() => new Onbehalf({ signal: new AbortController().signal }), 'signal')
   await unknown(() => new Onbehalf({ 'line\nbreak': 1 }), 'line\\nbreak')
 })
@@ -242,4 +243,39 @@ test('a detached buffer is empty, and a shared one is copied (A117)', async (t) 
     const error = await failure(() => actions.request({ ...account, path: '/', body }))
     t.not(error.code, 'INVALID_ARGUMENT')
   }
+})
+
+test('no value, however odd, is more than refused (A117)', async (t) => {
+  const onbehalf = open(t)
+  await onbehalf.close()
+  let seed = 1
+  const below = (limit) => (seed = (seed * 48_271) % 2_147_483_647) % limit
+  const leaves = [undefined, null, true, -0, 2 ** 53, 1e400, 5n, 'text', '\udc00', '', Symbol('s'), () => {}, /x/]
+  const keys = [...names.split(' '), '__proto__', 'constructor', '0', 'toJSON', 'then', '']
+  const odd = (depth) => {
+    const kind = depth ? below(6) : 0
+    if (kind < 2) return leaves[below(leaves.length)]
+    if (kind === 2) return Array.from({ length: below(4) }, () => odd(depth - 1))
+    if (kind === 3) return new [Uint8Array, Float64Array, ArrayBuffer, Date][below(4)](below(9))
+    const entries = Array.from({ length: below(6) }, () => [keys[below(keys.length)], odd(depth - 1)])
+    return kind === 4 ? Object.fromEntries(entries) : new Proxy(Object.fromEntries(entries), {})
+  }
+  const attempt = async (call) => {
+    try {
+      return await call()
+    } catch (error) {
+      return error
+    }
+  }
+  const codes = new Set()
+  for (let round = 0; round < 20_000; round++) {
+    const value = odd(5)
+    const call = [
+      () => new Onbehalf(value),
+      () => onbehalf.actions.request(value),
+      () => onbehalf.actions.listConnectedAccounts(value),
+    ]
+    codes.add((await attempt(call[below(3)])).code)
+  }
+  t.deepEqual([...codes].sort(), [undefined, 'CLOSED', 'INVALID_ARGUMENT', 'UNKNOWN_OPTION'].sort())
 })

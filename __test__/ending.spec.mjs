@@ -1,4 +1,5 @@
 /** That no end of a process or a worker crashes, loses what was stored, or keeps the store (A118, A119). */
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +16,9 @@ function store(t) {
 }
 
 const setUp = `
-  const options = (store) => ({ store, port: 0, connections: { gmail: { clientId: 'id', clientSecret: 'secret' } } })
+  const key = '${createHash('sha256').update('a key of these tests').digest('base64')}'
+  const connections = { gmail: { clientId: 'id', clientSecret: 'secret' } }
+  const options = (store) => ({ store, key, port: 0, connections })
   const account = (identifier) => ({ connectionName: 'gmail', identifier })
 `
 

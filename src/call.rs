@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     argument::{Argument, Value},
-    decode::decode,
+    decode::{decode, nearest},
     error::Failure,
     exit::enlist,
     instance::Instance,
@@ -35,8 +35,19 @@ impl<'env, P> Call<'env, P> {
         let mut argument = Argument::read(options)?;
         let signal = argument.signal.take().map(Signal::accept).transpose()?;
         let timeout = argument.take("timeoutMs").map(milliseconds).transpose()?.flatten();
-        let asked = decode::<O>(argument.value)?.try_into()?;
+        let asked = decode::<O>(argument.value).map_err(with_own_options)?.try_into()?;
         Ok(Self { asked, patience: Patience { signal, timeout } })
+    }
+}
+
+/// Every call has two options that its struct does not know.
+fn with_own_options(error: Error) -> Error {
+    match error {
+        Error::UnknownOption { option, nearest: None } => {
+            let nearest = nearest(&option, &["signal", "timeoutMs"]);
+            Error::UnknownOption { option, nearest }
+        }
+        error => error,
     }
 }
 

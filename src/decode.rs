@@ -83,12 +83,7 @@ impl serde::de::Error for Refusal {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let nearest = expected
-            .iter()
-            .map(|option| (strsim::jaro_winkler(&field.to_lowercase(), &option.to_lowercase()), option))
-            .filter(|(likeness, _)| *likeness >= ALIKE)
-            .max_by(|(one, _), (other, _)| one.total_cmp(other))
-            .map(|(_, option)| (*option).into());
+        let nearest = nearest(field, expected);
         Self { steps: vec![field.into()], problem: Problem::Unknown { nearest } }
     }
 
@@ -96,6 +91,17 @@ impl serde::de::Error for Refusal {
         let quoted: Vec<_> = expected.iter().map(|variant| format!("\"{variant}\"")).collect();
         Self::invalid(format!("must be {}", quoted.join(" or ")))
     }
+}
+
+/// The one of `options` that is most like `written`, if any is.
+pub(crate) fn nearest(written: &str, options: &[&str]) -> Option<String> {
+    let written = written.to_lowercase();
+    options
+        .iter()
+        .map(|option| (strsim::jaro_winkler(&written, &option.to_lowercase()), option))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, option)| (*option).into())
 }
 
 /// What serde expects, in a JavaScript programmer's words.

@@ -125,5 +125,6 @@ export type ErrorCode =
   | 'INTEGRITY_FAILED'
   | 'LIMIT_REACHED'
   | 'PORT_IN_USE'
+  | 'LIMIT_REACHED'
   | 'CLOSED'
   | 'INTERNAL'

@@ -57,19 +57,19 @@ impl Onbehalf {
     }
 
     /// What agents do: links, connected accounts, tokens, requests.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn actions(&self) -> Actions {
         Actions::of(&self.instance)
     }
 
     /// Your app's connections.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn connections(&self) -> Connections {
         Connections::of(&self.instance)
     }
 
     /// The connectors of the catalogue.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn connectors(&self) -> Connectors {
         Connectors::of(&self.instance)
     }

@@ -49,19 +49,19 @@ impl ApiResponse {
 #[napi]
 impl ApiResponse {
     /// The HTTP status.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn status(&self) -> u16 {
         self.status
     }
 
     /// The headers, by lower-case name; the values of a repeated one are joined by `, `.
-    #[napi(getter, ts_return_type = "Record<string, string>")]
+    #[napi(catch_unwind, getter, ts_return_type = "Record<string, string>")]
     pub fn headers(&self) -> IndexMap<String, String> {
         self.headers.clone()
     }
 
     /// The body: parsed, when the answer says that it is JSON, else its text.
-    #[napi(getter, ts_return_type = "unknown")]
+    #[napi(catch_unwind, getter, ts_return_type = "unknown")]
     pub fn data<'env>(&self, env: &'env Env, mut this: This<'env>) -> Result<Unknown<'env>> {
         let text = env.create_string(self.decoded())?;
         let data = match self.is_json() {
@@ -74,13 +74,13 @@ impl ApiResponse {
     }
 
     /// The body as text.
-    #[napi(ts_return_type = "Promise<string>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn text<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, String>> {
         PromiseRaw::resolve(env, self.decoded())
     }
 
     /// The body, byte for byte.
-    #[napi(ts_return_type = "Promise<Uint8Array>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
     pub fn bytes<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Uint8Array>> {
         PromiseRaw::resolve(env, Uint8Array::from(self.body.to_vec()))
     }
