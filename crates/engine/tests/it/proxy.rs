@@ -40,7 +40,7 @@ async fn a_request_carries_the_credential_and_brings_the_answer_back() {
     let world = authorized().await;
     let answer = answered(&world, get("/me?fields=id")).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(&answer.body[..], br#"{"email":"ada@example.com","id":"ada"}"#);
+    assert_eq!(&answer.body[..], br#"{"id":"ada","email":"ada@example.com"}"#);
     let state = world.provider.state();
     assert_eq!(state.api_requests[0].uri().to_string(), "https://provider.example/me?fields=id");
     assert_eq!(state.api_requests[0].headers()[AUTHORIZATION], "Bearer access-2");

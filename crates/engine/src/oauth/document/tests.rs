@@ -143,7 +143,10 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
 fn same(ours: &Value, theirs: &serde_json::Value) -> bool {
     use serde_json::Value as Json;
     match (ours, theirs) {
-        (Value::Literal(ours), Json::Null | Json::Bool(_) | Json::Number(_)) => *ours == theirs.to_string(),
+        (Value::Literal(ours), Json::Null | Json::Bool(_) | Json::Number(_)) => {
+            let theirs = theirs.to_string();
+            *ours == theirs
+        }
         (Value::Text(ours), Json::String(theirs)) => **ours == *theirs,
         (Value::List(ours), Json::Array(theirs)) => {
             ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| same(ours, theirs))
