@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -22,10 +21,10 @@ use crate::{
         client::{self, HttpEgress},
         guard,
     },
-    names::{ConnectionName, Organization},
     random::{Random, SystemRandom},
     refresh::Flights,
     rows::Rows,
+    settings::{Checked, Settings, StoreLocation, UserVerification},
     store::{
         Change, Commit, Meta, Store,
         journal::{Entry, Journal},
@@ -34,49 +33,6 @@ use crate::{
     time::{Clock, SystemClock},
     vault::{KeySource, Vault},
 };
-
-/// How an environment is set up. The door fills this from options and environment variables.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where rows are kept.
-    pub store: StoreLocation,
-    /// Where the root key comes from. With [`StoreLocation::Memory`], a key file of ours is replaced by a key that
-    /// lives as long.
-    pub key: KeySource,
-    /// Where browsers reach this environment: `https`, or `http` on a loopback host. It may have a path, below which
-    /// the pages then are.
-    pub public_url: Url,
-    /// Shown on the pages: who asks.
-    pub app_name: Option<String>,
-    /// Has no default where the public URL is not on loopback.
-    pub user_verification: Option<UserVerification>,
-    /// The app's verify URLs, compared exactly.
-    pub user_verify_urls: Vec<Url>,
-    /// Connections that the app declares in its code or environment; made or updated when first named.
-    pub connections: Vec<NewConnection>,
-    /// Connector files of the app: file name and text. They add to the catalogue or override it.
-    pub connectors: Vec<(String, String)>,
-    /// An HTTP proxy for calls to providers. None unless asked for; proxy variables are not obeyed.
-    pub proxy: Option<Url>,
-}
-
-/// Where rows are kept.
-#[derive(Debug, Clone)]
-pub enum StoreLocation {
-    /// One SQLite file, with its lock and journal beside it.
-    File(PathBuf),
-    /// Gone with the process; for tests.
-    Memory,
-}
-
-/// Whether the app confirms who consented before anything is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UserVerification {
-    /// The flow ends at the app's verify URL, and the app calls [`Engine::verify_user`].
-    App,
-    /// Whoever opens the link is believed.
-    None,
-}
 
 /// What the engine takes from outside: each has a real form and one that a test drives.
 pub struct Parts {
@@ -111,10 +67,11 @@ pub struct Engine {
     pub(crate) public_url: Url,
     pub(crate) app_name: Option<String>,
     pub(crate) user_verification: UserVerification,
-    pub(crate) user_verify_urls: Vec<Url>,
-    pub(crate) declared: BTreeMap<(Organization, ConnectionName), NewConnection>,
+    /// As they were written, and as URLs.
+    pub(crate) user_verify_urls: Vec<(String, Url)>,
+    pub(crate) declared: BTreeMap<declared::Name, NewConnection>,
     /// Declared connections that this process has written.
-    pub(crate) declared_written: Mutex<HashSet<ConnectionName>>,
+    pub(crate) declared_written: Mutex<HashSet<declared::Name>>,
     pub(crate) flights: Flights,
     /// Rings when an account changes.
     pub(crate) changed: Notify,
@@ -136,21 +93,17 @@ impl Engine {
     /// Nothing is written when this fails. `INVALID_ARGUMENT` and `USER_VERIFICATION_UNDECIDED` for settings,
     /// `CONNECTOR_INVALID`, `KEY_…`, `STORE_…`.
     pub async fn open(settings: Settings) -> Result<Arc<Self>> {
-        check(&settings)?;
-        let loopback_environment = guard::is_loopback_host(&settings.public_url);
+        let checked = Checked::new(settings)?;
+        let settings = &checked.settings;
         let egress = HttpEgress::new(&client::Settings {
-            loopback_environment,
+            loopback_environment: guard::is_loopback_host(&settings.public_url),
             proxy: settings.proxy.clone(),
             user_agent: concat!("onbehalf/", env!("CARGO_PKG_VERSION")).into(),
         })?;
-        let (store, journal, entries) = match &settings.store {
-            StoreLocation::File(path) => {
-                let store = SqliteStore::open(Location::File(path.clone()))?;
-                let (journal, entries) = Journal::open(&path.with_extension("journal"))?;
-                (store, journal, entries)
-            }
-            StoreLocation::Memory => (SqliteStore::open(Location::Memory)?, Journal::memory(), Vec::new()),
-        };
+        settings.key.check()?;
+        let location = settings.store.clone();
+        let opened = tokio::task::spawn_blocking(move || open_files(&location)).await;
+        let (store, journal, entries) = opened.unwrap_or_else(|_| Err(interrupted()))?;
         let parts = Parts {
             store: Arc::new(store),
             journal,
@@ -159,14 +112,20 @@ impl Engine {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
         };
-        Self::assemble(settings, parts).await
+        Self::put_together(checked, parts).await
     }
 
-    /// Puts the environment together from its parts, and settles what an earlier process left unfinished before
-    /// anything else is done.
+    /// The environment of these parts.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
     pub async fn assemble(settings: Settings, parts: Parts) -> Result<Arc<Self>> {
-        let user_verification = check(&settings)?;
-        let catalogue = Catalogue::embedded()?.overlay(settings.connectors)?;
+        Self::put_together(Checked::new(settings)?, parts).await
+    }
+
+    /// Unlocks the store, and settles what an earlier process left unfinished before anything else is refreshed.
+    async fn put_together(checked: Checked, parts: Parts) -> Result<Arc<Self>> {
+        let Checked { settings, catalogue, user_verification, user_verify_urls } = checked;
         let (vault, store_id) = unlock(&settings.key, &settings.store, &parts).await?;
         let engine = Arc::new(Self {
             rows: Rows::new(parts.store, vault, parts.random.clone(), parts.clock.clone()),
@@ -178,7 +137,7 @@ impl Engine {
             public_url: settings.public_url,
             app_name: settings.app_name,
             user_verification,
-            user_verify_urls: settings.user_verify_urls,
+            user_verify_urls,
             declared: declared::by_name(settings.connections),
             declared_written: Mutex::default(),
             flights: Flights::default(),
@@ -187,7 +146,7 @@ impl Engine {
             tasks: TaskTracker::new(),
             store_id,
         });
-        engine.replay_journal(parts.entries).await?;
+        engine.replay_journal(parts.entries).await;
         Ok(engine)
     }
 
@@ -240,35 +199,20 @@ impl Engine {
     }
 }
 
-/// Refuses settings that cannot be meant, before anything is opened.
-fn check(settings: &Settings) -> Result<UserVerification> {
-    let url = &settings.public_url;
-    let loopback = guard::is_loopback_host(url);
-    let bare =
-        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-    if !(url.scheme() == "https" || url.scheme() == "http" && loopback) || !bare {
-        return Err(Error::invalid(
-            "publicUrl",
-            "must be an https URL such as `https://agents.example.com` (http only on a loopback host), without user, password, query or fragment",
-        ));
-    }
-    for url in &settings.user_verify_urls {
-        let secure = url.scheme() == "https" || url.scheme() == "http" && guard::is_loopback_host(url);
-        if !secure || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::invalid(
-                "userVerifyUrls",
-                "must be https URLs (http only on a loopback host) without user, password or fragment",
-            ));
+/// Opens what is on the disk, which waits for it.
+fn open_files(location: &StoreLocation) -> Result<(SqliteStore, Journal, Vec<Entry>)> {
+    match location {
+        StoreLocation::Memory => Ok((SqliteStore::open(Location::Memory)?, Journal::memory(), Vec::new())),
+        StoreLocation::File(path) => {
+            let store = SqliteStore::open(Location::File(path.clone()))?;
+            let (journal, entries) = Journal::open(&Journal::beside(path))?;
+            Ok((store, journal, entries))
         }
     }
-    match settings.user_verification {
-        Some(UserVerification::App) if settings.user_verify_urls.is_empty() => {
-            Err(Error::invalid("userVerifyUrls", "is required with `userVerification: \"app\"`"))
-        }
-        Some(decided) => Ok(decided),
-        None if loopback => Ok(UserVerification::None),
-        None => Err(Error::UserVerificationUndecided { public_url: url.origin().ascii_serialization() }),
-    }
+}
+
+fn interrupted() -> Error {
+    Error::Internal { reason: "opening was interrupted".into() }
 }
 
 /// Loads the root key and proves it against the store; an empty store takes the key for its own.

@@ -60,11 +60,11 @@ pub enum Error {
     )]
     ConnectionMisconfigured { connection: String, reason: String },
 
-    /// Make a link for the person, or check the identifier.
+    /// Make a link for the person, or check the identifier or id.
     #[error(
-        "`{identifier}` has no connected account on connection `{connection}`; make one with `getOrCreateConnectedAccount` or `getAuthorizationLink`"
+        "there is no connected account {account}; make one with `getOrCreateConnectedAccount` or `getAuthorizationLink`"
     )]
-    ConnectedAccountNotFound { connection: String, identifier: String },
+    ConnectedAccountNotFound { account: String },
 
     /// Use `getOrCreateConnectedAccount`, or another identifier.
     #[error("`{identifier}` has a connected account on connection `{connection}` already; it was left as it is")]
@@ -150,12 +150,18 @@ pub enum Error {
     #[error("`{host}` is not answering as it should ({reason}); nothing was lost; try again later")]
     ProviderUnavailable { host: String, reason: String, retry_at: Option<Timestamp> },
 
+    /// Look at the provider before sending it again: the request arrived, its answer did not.
+    #[error(
+        "`{host}` got the request, but its answer did not arrive whole ({reason}); it may have acted on it: look there before you send it again"
+    )]
+    AnswerLost { host: String, reason: String, repeatable: bool },
+
     /// The provider's answer cannot be used.
     #[error("`{host}` sent an answer that cannot be used ({reason})")]
     ProviderResponseInvalid { host: String, reason: String },
 
     /// Raise `timeoutMs`, or try again.
-    #[error("no answer within {after_ms} ms; the work in hand goes on, nothing was lost")]
+    #[error("no answer within {after_ms} ms; what was under way may still take effect")]
     TimedOut { after_ms: u64 },
 
     /// Give a key: 32 bytes, base64.
@@ -241,6 +247,24 @@ impl Error {
         Self::InvalidArgument { argument: argument.into(), problem: problem.into() }
     }
 
+    /// An account that is named by connection and person.
+    pub(crate) fn account_not_found(connection: &str, identifier: &str) -> Self {
+        Self::ConnectedAccountNotFound { account: format!("of `{identifier}` on connection `{connection}`") }
+    }
+
+    /// A host that only this machine should reach.
+    pub(crate) fn private_address(host: &str) -> Self {
+        let problem = format!("`{host}` has a private or reserved address, which only a loopback environment may call");
+        Self::TargetNotAllowed { problem }
+    }
+
+    /// Whether nothing is known of what was to be stored, because the store or this program failed: what is in hand must
+    /// be kept.
+    pub(crate) fn is_of_store(&self) -> bool {
+        self.code().starts_with("STORE_")
+            || matches!(self, Self::Closed | Self::Internal { .. } | Self::IntegrityFailed { .. })
+    }
+
     /// An option that does not exist; `known` are those that do, for the nearest of them.
     pub fn unknown_option<'a>(option: impl Into<String>, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         Self::UnknownOption { option: option.into(), nearest: nearest(name, known) }
@@ -277,6 +301,7 @@ impl Error {
             Self::TargetNotAllowed { .. } => "TARGET_NOT_ALLOWED",
             Self::ProviderUnreachable { .. } => "PROVIDER_UNREACHABLE",
             Self::ProviderUnavailable { .. } => "PROVIDER_UNAVAILABLE",
+            Self::AnswerLost { .. } => "ANSWER_LOST",
             Self::ProviderResponseInvalid { .. } => "PROVIDER_RESPONSE_INVALID",
             Self::TimedOut { .. } => "TIMED_OUT",
             Self::KeyInvalid { .. } => "KEY_INVALID",
@@ -297,21 +322,17 @@ impl Error {
         }
     }
 
-    /// Whether the store failed, rather than what was to be stored.
-    pub(crate) fn is_of_store(&self) -> bool {
-        self.code().starts_with("STORE_")
-    }
-
     /// Whether the same call may succeed later without anyone changing anything.
     pub fn retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::ProviderUnreachable { .. }
-                | Self::ProviderUnavailable { .. }
-                | Self::TimedOut { .. }
-                | Self::StoreBusy
-                | Self::StoreFull
-        )
+        match self {
+            Self::AnswerLost { repeatable, .. } => *repeatable,
+            Self::LimitReached { .. }
+            | Self::ProviderUnreachable { .. }
+            | Self::ProviderUnavailable { .. }
+            | Self::StoreBusy
+            | Self::StoreFull => true,
+            _ => false,
+        }
     }
 
     /// The facts of the message, for programs.
@@ -342,8 +363,8 @@ impl Error {
                 put("connectionName", connection);
                 put("reason", reason);
             }
-            Self::ConnectedAccountNotFound { connection, identifier }
-            | Self::ConnectedAccountAlreadyExists { connection, identifier }
+            Self::ConnectedAccountNotFound { account } => put("account", account),
+            Self::ConnectedAccountAlreadyExists { connection, identifier }
             | Self::AuthorizationRequired { connection, identifier } => {
                 put("connectionName", connection);
                 put("identifier", identifier);
@@ -355,7 +376,9 @@ impl Error {
             }
             Self::AuthorizationFailed { reason } | Self::StoreFailed { reason } => put("reason", reason),
             Self::IdentityChanged { identifier } => put("identifier", identifier),
-            Self::ProviderUnreachable { host, reason } | Self::ProviderResponseInvalid { host, reason } => {
+            Self::ProviderUnreachable { host, reason }
+            | Self::ProviderResponseInvalid { host, reason }
+            | Self::AnswerLost { host, reason, .. } => {
                 put("host", host);
                 put("reason", reason);
             }

@@ -5,13 +5,13 @@
 //! passed in ([`Settings`], [`Parts`]), so the same code runs in an app, behind a gateway, and under simulation.
 //!
 //! # The rooms
-//! From the ground up, each knows those before it: [`vault`] seals cells and [`store`] keeps rows; `rows` is where they
+//! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
 //! [`connections`], [`accounts`], [`connect`], `refresh` and [`proxy`], which are the calls on [`Engine`].
 //!
 //! # One authorization, from call to sealed token
 //! 1. [`Engine::authorization_link`] finds the connection (`stored_connection`), checks that it can authorize
-//!    (`settle`, `Settled::registration`), makes the account when there is none (`find_or_create_account`) and inserts
+//!    (`setup`, `Setup::registration`), makes the account when there is none (`find_or_create_account`) and inserts
 //!    a flow whose link is stored as a hash.
 //! 2. The browser opens the link: [`Engine::link_page`] reads the flow and changes nothing.
 //! 3. Its button: [`Engine::start`] makes a state, a PKCE verifier (sealed) and a cookie for this flow alone, moves it
@@ -43,10 +43,12 @@ mod refresh;
 mod route;
 mod rows;
 pub mod secret;
+mod settings;
 pub mod store;
 pub mod time;
 mod token_endpoint;
 pub mod vault;
 
-pub use engine::{Engine, Parts, Settings, StoreLocation, UserVerification};
+pub use engine::{Engine, Parts};
 pub use error::{Error, Result};
+pub use settings::{Settings, StoreLocation, UserVerification};

@@ -1,8 +1,9 @@
 //! One request to a token endpoint, its answer durable before anyone reads it.
 //!
 //! A rotated refresh token and a code's tokens exist once: in the answer. So a journal slot is reserved before the
-//! request leaves, and the raw answer is sealed into it before it is parsed. An entry that a killed process left behind
-//! is settled when the environment opens, before anything else is refreshed.
+//! request leaves, and the raw answer is sealed into it before it is parsed. A slot is cleared only when its answer has
+//! been dealt with: what could not be stored is kept, in memory and in the journal, and settled later. What a killed
+//! process left is settled when the environment opens.
 
 use std::fmt;
 
@@ -19,16 +20,22 @@ use crate::{
     oauth::{
         Registration,
         outcome::{Outcome, TokenAnswer, classify},
+        provider_error::ProviderError,
+        token_response::{Unusable, salvage_refresh_token},
     },
     store::journal::{Entry, Slot},
     time::Timestamp,
 };
 
-/// Long on purpose: an answer that comes late is still the only copy of a rotated token.
-const LIMITS: Limits = Limits { total: std::time::Duration::from_secs(90), body: 32 * 1024 };
+/// Long on purpose: an answer that comes late is still the only copy of a rotated token. As large as a slot takes,
+/// written as base64.
+const LIMITS: Limits = Limits { total: std::time::Duration::from_secs(90), body: 40 * 1024 };
 
 /// What the journal's seal is bound to. The record itself says whose answer it is.
 const JOURNAL: &[u8] = b"token endpoint";
+
+/// What those who wait for an answer are told, once it has been dealt with.
+pub(crate) type Told = Result<()>;
 
 /// What a token request was sent for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +45,8 @@ pub(crate) enum Purpose {
     Exchange {
         organization: String,
         flow_id: String,
+        /// How many grants the account had had when the code left: another one since then goes before this.
+        grants: u64,
         /// Values of the callback that the connector keeps.
         callback: IndexMap<String, String>,
     },
@@ -52,6 +61,8 @@ pub(crate) struct Answer {
     /// Empty when the answer comes from the journal: they say how long to wait, which is over then.
     headers: HeaderMap,
     body: Bytes,
+    /// Whether the body arrived to its end.
+    whole: bool,
     received_at: Timestamp,
 }
 
@@ -66,12 +77,17 @@ impl Answer {
     /// What it means. `asked` are the scopes that hold when it names none.
     pub(crate) fn classified(&self, registration: &Registration, asked: &[String]) -> Outcome {
         let Self { status, headers, body, received_at, .. } = self;
+        if !self.whole {
+            let salvaged = salvage_refresh_token(body, registration);
+            return Outcome::Unknown { reason: Unusable::Broken, error: ProviderError::default(), salvaged };
+        }
         classify(TokenAnswer { status: *status, headers, body, received_at: *received_at }, registration, asked)
     }
 }
 
 impl Engine {
-    /// Sends the request and returns its answer, which is then in the journal.
+    /// Sends the request and returns its answer, which is then in the journal. The beginning of a successful answer
+    /// that broke off is an answer too: a refresh token may stand in it.
     pub(crate) async fn ask_token_endpoint(
         &self,
         request: http::Request<Bytes>,
@@ -79,43 +95,63 @@ impl Engine {
         slot: &Slot,
     ) -> Result<Answer> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let response = self.egress.send(request, LIMITS).await.map_err(|failure| unanswered(host, &failure))?;
-        let (parts, body) = response.into_parts();
-        let answer =
-            Answer { purpose, status: parts.status, headers: parts.headers, body, received_at: self.clock.now() };
-        let record = Zeroizing::new(record(&answer)?);
-        slot.write(&self.rows.vault().seal_journal(JOURNAL, &record, &*self.random)?).await?;
+        let (status, headers, body, whole) = match self.egress.send(request, LIMITS).await {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                (parts.status, parts.headers, body, true)
+            }
+            Err(Failure::Unknown { partial: Some(beginning), .. }) if beginning.status.is_success() => {
+                (beginning.status, HeaderMap::new(), beginning.body, false)
+            }
+            Err(failure) => return Err(unanswered(host, &failure)),
+        };
+        let answer = Answer { purpose, status, headers, body, whole, received_at: self.clock.now() };
+        if let Err(error) = self.journal_answer(&answer, slot).await {
+            // The journal was to guard it until the store has it. Without the journal, the store must have it at once.
+            tracing::error!(code = error.code(), "an answer could not be journaled and goes to the store unguarded");
+        }
         Ok(answer)
     }
 
-    /// Settles what a killed process had received and not stored.
-    pub(crate) async fn replay_journal(&self, entries: Vec<Entry>) -> Result<()> {
-        for entry in entries {
-            let record = self.rows.vault().open_journal(JOURNAL, &entry.sealed)?;
-            let answer = answer_of(&record)?;
-            let settled = match &answer.purpose {
-                Purpose::Exchange { .. } => self.settle_exchange(&answer).await,
-                Purpose::Refresh { .. } => self.settle_refresh(&answer).await.map(drop),
-            };
-            match settled {
-                // Kept for a better day: opening fails.
-                Err(error) if error.is_of_store() => return Err(error),
-                Err(error) => tracing::warn!(code = error.code(), "an answer from before the restart was not usable"),
-                Ok(()) => tracing::info!("an answer from before the restart was stored"),
+    async fn journal_answer(&self, answer: &Answer, slot: &Slot) -> Result<()> {
+        let record = Zeroizing::new(record(answer)?);
+        slot.write(&self.rows.vault().seal_journal(JOURNAL, &record, &*self.random)?).await
+    }
+
+    /// Settles what a killed process had received and not stored. An entry that cannot be read stays in its slot: it is
+    /// no reason to keep the store shut.
+    pub(crate) async fn replay_journal(self: &std::sync::Arc<Self>, entries: Vec<Entry>) {
+        for Entry { sealed, slot } in entries {
+            let opened = self.rows.vault().open_journal(JOURNAL, &sealed).and_then(|record| answer_of(&record));
+            match opened {
+                Ok(answer) => match answer.purpose {
+                    Purpose::Exchange { .. } => self.settle_exchange_later(answer, slot),
+                    Purpose::Refresh { .. } => {
+                        // Before anything else is refreshed. Who waited for it is gone.
+                        let _ = self.settle_refresh_and_clear(answer, slot).await;
+                    }
+                },
+                Err(error) => tracing::error!(
+                    code = error.code(),
+                    "an entry of the journal belongs to another store or key, and was left there"
+                ),
             }
-            entry.slot.clear().await?;
         }
-        Ok(())
+    }
+}
+
+/// Frees the slot of an answer that has been dealt with. An entry that stays is dealt with again, which changes nothing.
+pub(crate) async fn clear(slot: Slot) {
+    if let Err(error) = slot.clear().await {
+        tracing::warn!(code = error.code(), "a slot of the journal was not cleared");
     }
 }
 
 /// Why there is no answer, for the caller.
-pub(crate) fn unanswered(host: String, failure: &Failure) -> Error {
+fn unanswered(host: String, failure: &Failure) -> Error {
     match failure {
         Failure::NotSent { reason } => Error::ProviderUnreachable { host, reason: (*reason).into() },
-        Failure::Forbidden => Error::TargetNotAllowed {
-            problem: format!("`{host}` has a private or reserved address, which only a loopback environment may call"),
-        },
+        Failure::Forbidden => Error::private_address(&host),
         Failure::Unknown { reason, .. } => {
             Error::ProviderUnavailable { host, reason: (*reason).into(), retry_at: None }
         }
@@ -129,6 +165,7 @@ struct Record {
     purpose: Purpose,
     status: u16,
     body: String,
+    whole: bool,
     received_at: Timestamp,
 }
 
@@ -137,6 +174,7 @@ fn record(answer: &Answer) -> Result<Vec<u8>> {
         purpose: answer.purpose.clone(),
         status: answer.status.as_u16(),
         body: BASE64.encode(&answer.body),
+        whole: answer.whole,
         received_at: answer.received_at,
     };
     let written = serde_json::to_vec(&record).map_err(|_| unreadable());
@@ -152,6 +190,7 @@ fn answer_of(record: &[u8]) -> Result<Answer> {
         status: StatusCode::from_u16(record.status).map_err(|_| unreadable())?,
         headers: HeaderMap::new(),
         body: BASE64.decode(body.as_bytes()).map_err(|_| unreadable())?.into(),
+        whole: record.whole,
         received_at: record.received_at,
     })
 }

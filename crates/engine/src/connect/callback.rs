@@ -15,7 +15,7 @@ use crate::{
         issuer::{IssuerSupport, check_issuer},
     },
     route,
-    rows::{FlowStatus, Held, StoredAccount, StoredFlow},
+    rows::{FlowStatus, Held, StoredFlow},
     secret::ExposeSecret,
     store::{Change, Commit, FlowKey},
 };
@@ -34,13 +34,15 @@ impl Engine {
         let clear_cookie = flow.facts.cookie.as_ref().map(|(name, _)| name.clone());
         let location = match self.take_answer(&flow, &arrival).await {
             Ok(location) => location,
+            // The flow is untouched, or its answer is kept: the person may reload the page.
+            Err(error) if error.is_of_store() => return Err(error),
             Err(error) => {
                 let status = match error {
                     Error::ConsentRefused => FlowStatus::Refused,
                     _ => FlowStatus::Failed,
                 };
                 // Whoever has moved the flow on has recorded its end too; this write then changes nothing.
-                let _ = self.end_flow(flow.clone(), status, Some(error.code())).await?;
+                let _ = self.end_flow(flow.clone(), status, &error).await?;
                 self.outcome_url(&flow)
             }
         };
@@ -57,7 +59,7 @@ impl Engine {
         }
         if !same_browser(&flow, arrival) || !self.same_route(&flow, arrival).await? {
             tracing::warn!(flow.id = %flow.id, "a callback came in another browser or on another connection's path");
-            let _ = self.end_flow(flow, FlowStatus::Failed, Some(Error::FlowNotFound.code())).await?;
+            let _ = self.end_flow(flow, FlowStatus::Failed, &Error::FlowNotFound).await?;
             return Err(Error::FlowNotFound);
         }
         Ok(flow)
@@ -72,19 +74,19 @@ impl Engine {
         if self.clock.now() >= flow.expires_at {
             return Err(Error::FlowExpired);
         }
-        let (connection, account) = self.parties(flow).await?;
-        let settled = self.settle(&connection)?;
-        let registration = settled.registration(flow.facts.scopes.as_deref())?;
+        let (connection, _) = self.parties(flow).await?;
+        let setup = self.setup(&connection)?;
+        let registration = setup.registration(flow.facts.scopes.as_deref())?;
         if flow.facts.registration.as_deref() != Some(registration.fingerprint().as_str()) {
             return Err(failed("the connection was changed meanwhile"));
         }
         let callback = Callback::parse(&arrival.parameters, &registration.code_param)
-            .map_err(|_| failed("its answer can be read in two ways"))?;
+            .map_err(|malformed| failed(&malformed.to_string()))?;
         // RFC 9207 §2.4: before anything is believed, refusals included.
         let support = if registration.issuer.is_some() { IssuerSupport::Advertised } else { IssuerSupport::Unstated };
         check_issuer(&registration, support, callback.iss.as_deref())
             .map_err(|_| failed("the answer names another issuer"))?;
-        let kept = kept_from_callback(settled.method, &callback)?;
+        let kept = kept_from_callback(setup.method, &callback)?;
         let code = match callback.answer {
             Answer::Code(code) => code,
             Answer::Refused(_) => return Err(Error::ConsentRefused),
@@ -92,27 +94,33 @@ impl Engine {
         };
         let held = Held { verifier: self.rows.held(flow).await?.verifier, code: Some(code), callback: kept };
         match &flow.facts.verify_url {
-            Some(verify_url) => self.hold(flow, &account, held, verify_url).await,
+            Some(verify_url) => self.hold(flow, held, verify_url).await,
             None => self.exchange_at_once(flow, held).await,
         }
     }
 
     /// Holds the code until the app has verified who this browser belongs to.
-    async fn hold(&self, flow: &StoredFlow, account: &StoredAccount, held: Held, verify_url: &Url) -> Result<Url> {
+    async fn hold(&self, flow: &StoredFlow, held: Held, verify_url: &Url) -> Result<Url> {
         let nonce = self.random.token()?;
         let mut returned = flow.clone();
         returned.status = FlowStatus::Returned;
         returned.nonce_hash = Some(hash(nonce.expose_secret()));
         returned.expires_at = self.clock.now().plus(VERIFICATION_LIFE);
-        let mut waiting = account.clone();
-        waiting.facts.verifying_until = Some(returned.expires_at);
-        waiting.updated_at = self.clock.now();
-        let changes = vec![
-            Change::ReplaceFlow(self.rows.write_flow(&returned, Some(&held)).await?),
-            Change::ReplaceAccount(self.rows.write_account(&waiting)?),
-        ];
-        if self.rows.store.commit(changes).await? == Commit::Conflict {
-            return Err(Error::FlowNotFound);
+        loop {
+            let (_, mut account) = self.parties(flow).await?;
+            account.facts.verifying_until = Some(returned.expires_at);
+            account.updated_at = self.clock.now();
+            let changes = vec![
+                Change::ReplaceFlow(self.rows.write_flow(&returned, Some(&held)).await?),
+                Change::ReplaceAccount(self.rows.write_account(&account)?),
+            ];
+            if self.rows.store.commit(changes).await? == Commit::Applied {
+                break;
+            }
+            // The account may have been refreshed at this moment; the flow is this callback's, or another's for good.
+            if self.rows.flow(flow.key()).await?.is_none_or(|now| now.version != flow.version) {
+                return Err(Error::FlowNotFound);
+            }
         }
         self.announce();
         let mut location = verify_url.clone();
@@ -145,7 +153,7 @@ fn kept_from_callback(method: &Method, callback: &Callback) -> Result<IndexMap<S
     let mut kept = IndexMap::new();
     for (name, source) in &method.keep {
         if let Keep::Callback(parameter) = source
-            && let Some(value) = callback.extra(parameter).map_err(|_| failed("its answer can be read in two ways"))?
+            && let Some(value) = callback.extra(parameter).map_err(|malformed| failed(&malformed.to_string()))?
         {
             kept.insert(name.clone(), value.expose_secret().to_owned());
         }

@@ -3,26 +3,29 @@
 //! The intent is durable before the code leaves, and the answer before it is read, so that a crash neither sends a code
 //! twice nor loses what came for it. The work is detached from its caller: a browser that goes away stops nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::callback::failed;
-use super::identity::Identity;
+use super::{callback::failed, identity::Identity};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
+    names::Organization,
     oauth::{outcome::Outcome, pkce::Verifier, token_request, token_response::TokenSet},
     refresh::plan,
-    rows::{Credential, FlowStatus, Held, StoredAccount, StoredConnection, StoredFlow},
+    rows::{Credential, FlowStatus, Held, StoredAccount, StoredFlow},
     secret::Secret,
     store::{Change, Commit, FlowKey, journal::Slot},
-    token_endpoint::{Answer, Purpose},
+    token_endpoint::{Answer, Purpose, Told, clear},
 };
 
 /// How long an exchange may take before its flow counts as lost.
-const EXCHANGE_LIFE: std::time::Duration = std::time::Duration::from_secs(120);
+const EXCHANGE_LIFE: Duration = Duration::from_secs(120);
+/// How long to wait before a store that failed is tried again, at first and at last.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// A code on its way to the provider.
 pub(super) struct Code {
@@ -44,18 +47,21 @@ impl Engine {
         self.detached(async move {
             let intent = match engine.intend_exchange(&flow, code).await {
                 Ok(intent) => intent,
-                Err(error) => return engine.give_up(flow, error).await,
+                Err(error) => return engine.give_up(flow, error).await?,
             };
-            match engine.ask_token_endpoint(intent.request, intent.purpose, &intent.slot).await {
-                Ok(answer) => {
-                    let settled = engine.settle_exchange(&answer).await;
-                    // A store that fails keeps the answer in the journal, for when the environment opens again.
-                    if !settled.as_ref().is_err_and(Error::is_of_store) {
-                        intent.slot.clear().await?;
-                    }
-                    settled
+            let answer = match engine.ask_token_endpoint(intent.request, intent.purpose, &intent.slot).await {
+                Ok(answer) => answer,
+                Err(error) => return engine.give_up(intent.flow, error).await?,
+            };
+            match engine.settle_exchange(&answer).await {
+                Ok(told) => {
+                    clear(intent.slot).await;
+                    told
                 }
-                Err(error) => engine.give_up(intent.flow, error).await,
+                Err(error) => {
+                    engine.settle_exchange_later(answer, intent.slot);
+                    Err(error)
+                }
             }
         })
         .await
@@ -64,8 +70,8 @@ impl Engine {
     /// Reserves a journal slot and moves the flow to `Exchanging`. From here on the code is no longer stored, so nothing
     /// can send it twice (RFC 6749 §4.1.2).
     async fn intend_exchange(&self, flow: &StoredFlow, code: Code) -> Result<Intent> {
-        let (connection, _) = self.parties(flow).await?;
-        let registration = self.settle(&connection)?.registration(flow.facts.scopes.as_deref())?;
+        let (connection, account) = self.parties(flow).await?;
+        let registration = self.setup(&connection)?.registration(flow.facts.scopes.as_deref())?;
         // The verification may have taken a minute: the code goes to the provider it came from, or nowhere.
         if flow.facts.registration.as_deref() != Some(registration.fingerprint().as_str()) {
             return Err(failed("the connection was changed meanwhile"));
@@ -83,34 +89,58 @@ impl Engine {
         let purpose = Purpose::Exchange {
             organization: flow.organization.as_str().into(),
             flow_id: flow.id.clone(),
+            grants: account.facts.grants,
             callback: code.callback,
         };
         Ok(Intent { flow, request, purpose, slot })
     }
 
-    /// Reads an answer that is durable, and stores what it brings. Does nothing for a flow that has ended.
-    pub(crate) async fn settle_exchange(&self, answer: &Answer) -> Result<()> {
-        let Purpose::Exchange { organization, flow_id, callback } = &answer.purpose else { return Ok(()) };
-        match self.rows.flow(FlowKey::Id { organization, id: flow_id }).await? {
-            Some(flow) if flow.status == FlowStatus::Exchanging => {
-                match self.store_answer(&flow, callback, answer).await {
-                    Err(error) if !error.is_of_store() => self.give_up(flow, error).await,
-                    settled => settled,
+    /// Goes on trying to store an answer that the store could not take, until it can or the environment closes. The
+    /// journal keeps it for the next opening then.
+    pub(crate) fn settle_exchange_later(self: &Arc<Self>, answer: Answer, slot: Slot) {
+        let engine = self.clone();
+        self.spawn(async move {
+            let mut pause = SHORTEST_PAUSE;
+            loop {
+                match engine.settle_exchange(&answer).await {
+                    Ok(_) => return clear(slot).await,
+                    Err(error) => tracing::error!(code = error.code(), "an exchanged code's tokens cannot be stored"),
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                    () = engine.closing.cancelled() => return,
                 }
             }
-            _ => Ok(()),
+        });
+    }
+
+    /// Reads an answer that is durable, and stores what it brings. Does nothing for a flow that has ended.
+    ///
+    /// # Errors
+    /// The answer could not be dealt with and must be kept. What the caller is told when it could, stands inside.
+    async fn settle_exchange(&self, answer: &Answer) -> Result<Told> {
+        let Purpose::Exchange { organization, flow_id, grants, callback } = &answer.purpose else { return Ok(Ok(())) };
+        let Some(flow) = self.rows.flow(FlowKey::Id { organization, id: flow_id }).await? else { return Ok(Ok(())) };
+        if flow.status != FlowStatus::Exchanging {
+            return Ok(Ok(()));
+        }
+        match self.store_answer(&flow, *grants, callback, answer).await {
+            Err(error) if error.is_of_store() => Err(error),
+            Err(error) => self.give_up(flow, error).await,
+            Ok(()) => Ok(Ok(())),
         }
     }
 
     async fn store_answer(
         &self,
         flow: &StoredFlow,
+        grants: u64,
         callback: &IndexMap<String, String>,
         answer: &Answer,
     ) -> Result<()> {
         let (connection, _) = self.parties(flow).await?;
-        let settled = self.settle(&connection)?;
-        let registration = settled.registration(flow.facts.scopes.as_deref())?;
+        let setup = self.setup(&connection)?;
+        let registration = setup.registration(flow.facts.scopes.as_deref())?;
         let tokens = match answer.classified(&registration, &registration.scopes) {
             Outcome::Ok(tokens) => tokens,
             Outcome::ClientBad { error } => {
@@ -125,26 +155,31 @@ impl Engine {
             }
         };
         let mut kept = callback.clone();
-        kept.extend(settled.kept_from_token(&tokens));
+        kept.extend(setup.kept_from_token(&tokens));
         let credential = Credential {
             access_token: tokens.access_token.clone(),
             refresh_token: tokens.refresh_token.clone(),
-            kept: settled.secrets_from_token(&tokens),
+            kept: setup.secrets_from_token(&tokens),
         };
-        let identity = self.identify(&settled, &kept, &credential).await;
+        let identity = self.identify(&setup, &kept, &credential).await;
         kept.extend(identity.as_ref().map(|identity| identity.kept.clone()).unwrap_or_default());
-        self.store_grant(flow, Grant { tokens, credential, kept, identity, scopes: registration.every_scope() }).await
+        let binding = setup.binding();
+        self.store_grant(flow, Grant { grants, tokens, credential, kept, identity, binding }).await
     }
 
-    /// Writes the credential into the account and ends the flow, in one commit: if the account or its connection went
-    /// or was disabled meanwhile, nothing is stored.
+    /// Writes the credential into the account and ends the flow, in one commit. If the account or its connection went
+    /// or was disabled meanwhile, or the account was authorized or disconnected by someone else, nothing is stored.
     async fn store_grant(&self, flow: &StoredFlow, grant: Grant) -> Result<()> {
         loop {
             let (connection, mut account) = self.parties(flow).await?;
-            self.settle(&connection)?;
+            self.setup(&connection)?;
+            if account.facts.grants != grant.grants {
+                return Err(failed("the account was authorized or disconnected in another way meanwhile"));
+            }
             let credential = self.credential_to_store(&account, &grant).await?;
-            self.rows.seal_credential(&mut account, &credential).await?;
-            self.fill_account(&mut account, &connection, &grant)?;
+            let epoch = account.facts.request_epoch + 1;
+            self.rows.seal_credential(&mut account, &credential, epoch).await?;
+            self.fill_account(&mut account, &credential, &grant)?;
             let mut completed = flow.clone();
             completed.status = FlowStatus::Completed;
             completed.expires_at = self.clock.now();
@@ -178,44 +213,51 @@ impl Engine {
             Some(_) => return Err(Error::IdentityChanged { identifier: account.identifier.clone() }),
             None => return Err(failed("it did not say whose account this is")),
         }
-        if credential.refresh_token.is_none() {
-            // The same person consented again and the provider sent no new refresh token: the old one is still theirs.
+        if credential.refresh_token.is_none() && account.facts.binding.as_ref() == Some(&grant.binding) {
+            // The same person consented again to the same app, and the provider sent no new refresh token: the old one
+            // is still theirs.
             credential.refresh_token = self.rows.credential(account).await?.and_then(|old| old.refresh_token);
         }
         Ok(credential)
     }
 
-    fn fill_account(&self, account: &mut StoredAccount, connection: &StoredConnection, grant: &Grant) -> Result<()> {
+    fn fill_account(&self, account: &mut StoredAccount, credential: &Credential, grant: &Grant) -> Result<()> {
         let now = self.clock.now();
         account.status = Status::Active;
         account.expires_at = grant.tokens.expires_at;
-        account.refresh_at = plan::refresh_at(now, grant.tokens.expires_at, &*self.random)?;
+        account.refresh_at = match credential.refresh_token {
+            Some(_) => plan::refresh_at(now, grant.tokens.expires_at, &*self.random)?,
+            None => None,
+        };
         account.updated_at = now;
         let facts = &mut account.facts;
-        facts.reason = None;
-        facts.scopes_asked = grant.scopes.clone();
+        facts.grants += 1;
+        facts.binding = Some(grant.binding.clone());
         facts.scopes_granted = grant.tokens.scopes.clone();
         facts.kept = grant.kept.clone();
         facts.verifying_until = None;
-        facts.last_refresh_error = None;
-        facts.failed_refreshes = 0;
-        facts.next_refresh_at = None;
-        facts.refreshed_at = Some(now);
+        facts.refreshed_at = None;
+        facts.clear_failures();
         if let Some(identity) = &grant.identity {
             facts.provider_account_id = identity.id.clone().or_else(|| facts.provider_account_id.take());
             facts.provider_account_label = identity.label.clone();
         }
-        tracing::debug!(account.id = %account.id, connection.id = %connection.id, "a grant is about to be stored");
         Ok(())
     }
 
     /// Ends a flow whose exchange did not succeed, unless someone else has moved it on. The account stays as it was.
-    async fn give_up(&self, flow: StoredFlow, error: Error) -> Result<()> {
+    /// The code is gone, so the same call cannot succeed later.
+    async fn give_up(&self, flow: StoredFlow, error: Error) -> Result<Told> {
         let (organization, account_id) = (flow.organization.clone(), flow.account_id.clone());
-        if self.end_flow(flow, FlowStatus::Failed, Some(error.code())).await? == Commit::Applied {
-            self.change_account(&organization, &account_id, |account| account.facts.verifying_until = None).await?;
+        if self.end_flow(flow, FlowStatus::Failed, &error).await? == Commit::Applied {
+            self.end_verification(&organization, &account_id).await?;
         }
-        Err(error)
+        Ok(Err(if error.retryable() { failed("it could not be reached, or was not answering") } else { error }))
+    }
+
+    /// The account no longer waits for its person to be verified.
+    pub(super) async fn end_verification(&self, organization: &Organization, account_id: &str) -> Result<()> {
+        self.change_account(organization, account_id, |account| account.facts.verifying_until = None).await
     }
 }
 
@@ -229,11 +271,13 @@ struct Intent {
 
 /// All that an exchange brought.
 struct Grant {
+    /// How many grants the account had had when the code left.
+    grants: u64,
     tokens: Box<TokenSet>,
     credential: Credential,
     kept: IndexMap<String, String>,
     /// Nothing when the provider could not be asked.
     identity: Option<Identity>,
-    /// What was asked.
-    scopes: Vec<String>,
+    /// The connector and app that the grant belongs to.
+    binding: String,
 }

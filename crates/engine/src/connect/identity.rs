@@ -1,9 +1,13 @@
 //! Whose account this is at the provider: one call with the new credential, described by the connector's probe.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 
-use crate::{Engine, connections::registration::Settled, oauth::document::Document, rows::Credential};
+use crate::{Engine, connections::registration::Setup, egress::Limits, oauth::document::Document, rows::Credential};
 
+/// A person is waiting for the page.
+const LIMITS: Limits = Limits { total: Duration::from_secs(10), body: 1024 * 1024 };
 /// Longer than any person's id or name, shorter than a nuisance.
 const LONGEST: usize = 512;
 
@@ -20,15 +24,27 @@ impl Engine {
     /// the credential is good all the same, and only a name is missing.
     pub(super) async fn identify(
         &self,
-        settled: &Settled<'_>,
+        setup: &Setup<'_>,
         kept: &IndexMap<String, String>,
         credential: &Credential,
     ) -> Option<Identity> {
-        let probe = settled.connector.probe.as_ref()?;
-        let request = settled.probe_request(kept, credential).ok()??;
-        let answer = self.egress.send(request, crate::proxy::PROBE_LIMITS).await.ok()?;
+        let probe = setup.connector.probe.as_ref()?;
+        let request = match setup.probe_request(kept, credential) {
+            Ok(request) => request?,
+            Err(error) => {
+                tracing::warn!(connection.id = %setup.connection.id, %error, "the probe cannot be sent");
+                return None;
+            }
+        };
+        let answer = match self.egress.send(request, LIMITS).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                tracing::warn!(connection.id = %setup.connection.id, ?failure, "the probe was not answered");
+                return None;
+            }
+        };
         if !answer.status().is_success() {
-            tracing::warn!(connection.id = %settled.connection.id, status = answer.status().as_u16(), "the probe was refused");
+            tracing::warn!(connection.id = %setup.connection.id, status = answer.status().as_u16(), "the probe was refused");
             return None;
         }
         let answer = Document::read(answer.body());

@@ -1,16 +1,17 @@
 //! Links: made for one account, shown on a page that changes nothing.
 
+use url::Url;
+
 use super::{LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
 use crate::{
     Engine, Error, Result, UserVerification,
     accounts::AccountBy,
-    connections::registration::Settled,
+    connections::check::check_scopes,
     names::Organization,
     rows::{FlowFacts, FlowStatus, StoredAccount, StoredConnection, StoredFlow},
     secret::{ExposeSecret, Secret},
     store::{Change, Commit, FlowKey},
 };
-use url::Url;
 
 /// Flows that one account may have under way, and one organization: a flood fills no disk.
 const PENDING_OF_ACCOUNT: u32 = 20;
@@ -29,19 +30,18 @@ impl Engine {
             return Err(Error::invalid("state", "must be at most 512 characters, none of them a control character"));
         }
         let verify_url = self.verify_url(new.user_verify_url.as_deref())?;
+        check_scopes(new.scopes.iter().flatten())?;
         let (connection, account) = match &new.account.by {
             AccountBy::Name { connection, identifier } => {
                 let connection = self.stored_connection(&new.account.organization, connection).await?;
-                self.settle(&connection)?.registration(new.scopes.as_deref())?;
+                // Before the account is made: what cannot authorize needs none.
+                self.setup(&connection)?.registration(new.scopes.as_deref())?;
                 let account = self.find_or_create_account(&connection, identifier).await?;
                 (connection, account)
             }
-            AccountBy::Id(_) => {
-                let (connection, account) = self.stored_account(&new.account).await?;
-                self.settle(&connection)?.registration(new.scopes.as_deref())?;
-                (connection, account)
-            }
+            AccountBy::Id(_) => self.stored_account(&new.account).await?,
         };
+        self.setup(&connection)?.registration(new.scopes.as_deref())?;
         self.limit_pending(&account).await?;
         self.insert_flow(&connection, &account, new, verify_url).await
     }
@@ -54,12 +54,12 @@ impl Engine {
         self.ensure_open()?;
         let flow = self.linked_flow(token).await?;
         let (connection, account) = self.parties(&flow).await?;
-        let settled = self.settle(&connection)?;
-        let registration = settled.registration(flow.facts.scopes.as_deref())?;
+        let setup = self.setup(&connection)?;
+        let registration = setup.registration(flow.facts.scopes.as_deref())?;
         Ok(LinkPage {
             app_name: self.app_name.clone(),
-            connector_name: settled.connector.name.clone(),
-            connector: settled.connector.slug.clone(),
+            connector_name: setup.connector.name.clone(),
+            connector: setup.connector.slug.clone(),
             person: masked(&account.identifier),
             scopes: registration.every_scope(),
             authorize_origin: registration.authorize_url.origin().ascii_serialization(),
@@ -84,25 +84,17 @@ impl Engine {
         Ok((connection, account))
     }
 
-    /// A connection that can authorize: enabled, configured, and of a kind that is supported.
-    pub(crate) fn settle<'a>(&'a self, connection: &'a StoredConnection) -> Result<Settled<'a>> {
-        if !connection.enabled {
-            return Err(Error::ConnectionDisabled { connection: connection.name.clone() });
-        }
-        Settled::of(self, connection)
-    }
-
     /// Where the flow ends for verification: the URL passed, else the environment's only one.
     fn verify_url(&self, passed: Option<&str>) -> Result<Option<Url>> {
         match (passed, self.user_verification) {
             (Some(passed), _) => {
                 // Compared as text, before any parser has had a chance to see two URLs as one.
-                let allowed = self.user_verify_urls.iter().find(|url| url.as_str() == passed);
-                allowed.cloned().map(Some).ok_or(Error::VerifyUrlNotAllowed)
+                let allowed = self.user_verify_urls.iter().find(|(text, _)| text == passed);
+                allowed.map(|(_, url)| Some(url.clone())).ok_or(Error::VerifyUrlNotAllowed)
             }
             (None, UserVerification::None) => Ok(None),
             (None, UserVerification::App) => match self.user_verify_urls.as_slice() {
-                [only] => Ok(Some(only.clone())),
+                [(_, only)] => Ok(Some(only.clone())),
                 _ => Err(Error::invalid("userVerifyUrl", "is required: the environment has several `userVerifyUrls`")),
             },
         }
@@ -159,10 +151,7 @@ impl Engine {
                 Ok(Link { url: Secret::from(String::from(url)), expires_at: flow.expires_at })
             }
             // The account or its connection went while the link was made.
-            Commit::Conflict => Err(Error::ConnectedAccountNotFound {
-                connection: connection.name.clone(),
-                identifier: account.identifier.clone(),
-            }),
+            Commit::Conflict => Err(Error::account_not_found(&connection.name, &account.identifier)),
         }
     }
 }

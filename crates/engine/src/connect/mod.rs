@@ -4,7 +4,7 @@
 //! ([`Engine::start`]) binds the flow to the browser and sends it to the provider; [`Engine::callback`] takes what
 //! comes back. Where the app verifies its users, the code is held until [`Engine::verify_user`]; only then, or at once
 //! where nobody verifies, `exchange` turns it into a credential. Every step is one compare-and-set on the flow's row,
-//! and every end destroys what was held.
+//! and every end destroys what was held. A flow that its person left is deleted within a day, when the next link is made.
 //!
 //! Browsers prove themselves by one-time secrets of 256 bits alone, of which the store keeps hashes.
 
@@ -16,13 +16,13 @@ mod outcome;
 mod start;
 mod verify;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use aws_lc_rs::digest;
 use url::Url;
 
 use crate::{
-    Engine, Result,
+    Engine, Error, Result,
     accounts::AccountRef,
     rows::{FlowStatus, Held, StoredFlow},
     secret::Secret,
@@ -79,7 +79,6 @@ pub struct LinkPage {
 }
 
 /// A flow that has started: where to send the browser, and the cookie that binds it.
-#[derive(Debug)]
 pub struct Started {
     /// The provider's page, with everything it needs. Holds the state: not for logs.
     pub authorize_url: Url,
@@ -101,7 +100,6 @@ pub struct FlowCookie {
 }
 
 /// What came back from the provider.
-#[derive(Debug)]
 pub struct Arrival {
     /// The last part of the callback's path: the connection's name, or `organization~connection`.
     pub route: String,
@@ -112,7 +110,6 @@ pub struct Arrival {
 }
 
 /// Where the callback sends the browser.
-#[derive(Debug)]
 pub struct Return {
     /// The outcome page, or the app's verify URL with the nonce.
     pub location: Url,
@@ -156,6 +153,27 @@ pub struct Verified {
     pub redirect_url: Url,
 }
 
+/// Without the state.
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").field("cookie", &self.cookie).finish_non_exhaustive()
+    }
+}
+
+/// Without state and code.
+impl fmt::Debug for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival").field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+/// Without the nonce.
+impl fmt::Debug for Return {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Return").field("location", &self.location.path()).finish_non_exhaustive()
+    }
+}
+
 /// What the store keeps of a one-time secret.
 fn hash(secret: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec()
@@ -169,13 +187,13 @@ impl Engine {
     }
 
     /// Ends the flow and destroys what it held. A flow that someone else has moved on meanwhile is theirs.
-    async fn end_flow(&self, mut flow: StoredFlow, status: FlowStatus, failure: Option<&str>) -> Result<Commit> {
+    async fn end_flow(&self, mut flow: StoredFlow, status: FlowStatus, error: &Error) -> Result<Commit> {
         flow.status = status;
         flow.expires_at = self.clock.now();
-        flow.facts.failure = failure.map(String::from);
+        flow.facts.failure = Some(error.code().into());
         let ended = self.advance(&flow, None).await?;
         if ended == Commit::Applied {
-            tracing::info!(flow.id = %flow.id, flow.status = ?status, failure, "an authorization ended");
+            tracing::info!(flow.id = %flow.id, code = error.code(), %error, "an authorization ended");
         }
         Ok(ended)
     }

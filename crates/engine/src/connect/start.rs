@@ -18,7 +18,7 @@ impl Engine {
         self.ensure_open()?;
         let mut flow = self.linked_flow(token).await?;
         let (connection, _) = self.parties(&flow).await?;
-        let registration = self.settle(&connection)?.registration(flow.facts.scopes.as_deref())?;
+        let registration = self.setup(&connection)?.registration(flow.facts.scopes.as_deref())?;
 
         let state = self.random.token()?;
         let cookie = self.flow_cookie()?;

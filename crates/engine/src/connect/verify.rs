@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Verified, exchange::Code, hash};
 use crate::{
     Engine, Error, Result,
-    names::Identifier,
-    rows::{FlowStatus, StoredFlow},
+    names::{Identifier, Organization},
+    rows::FlowStatus,
     store::FlowKey,
 };
 
@@ -19,25 +19,27 @@ impl Engine {
     ///
     /// # Errors
     /// `FLOW_NOT_FOUND` for a nonce that is unknown, used or too old; `USER_MISMATCH`; what the exchange met.
-    pub async fn verify_user(self: &Arc<Self>, nonce: &str, identifier: &Identifier) -> Result<Verified> {
+    pub async fn verify_user(
+        self: &Arc<Self>,
+        organization: &Organization,
+        nonce: &str,
+        identifier: &Identifier,
+    ) -> Result<Verified> {
         self.ensure_open()?;
         let flow = self.rows.flow(FlowKey::Nonce(&hash(nonce))).await?.ok_or(Error::FlowNotFound)?;
-        if flow.status != FlowStatus::Returned || self.clock.now() >= flow.expires_at {
+        let is_open = flow.status == FlowStatus::Returned && self.clock.now() < flow.expires_at;
+        if !is_open || flow.organization != *organization {
             return Err(Error::FlowNotFound);
         }
         let (_, account) = self.parties(&flow).await?;
         if account.identifier != identifier.as_str() {
             tracing::warn!(flow.id = %flow.id, account.id = %account.id, "another user than the link's was verified");
-            self.end_verification(&flow, Error::UserMismatch.code()).await?;
+            let _ = self.end_flow(flow.clone(), FlowStatus::Failed, &Error::UserMismatch).await?;
+            self.end_verification(&flow.organization, &flow.account_id).await?;
             return Err(Error::UserMismatch);
         }
         let code = Code::from_held(self.rows.held(&flow).await?).ok_or(Error::FlowNotFound)?;
         self.exchange(&flow, code).await?;
         Ok(Verified { redirect_url: self.outcome_url(&flow) })
-    }
-
-    async fn end_verification(&self, flow: &StoredFlow, failure: &str) -> Result<()> {
-        let _ = self.end_flow(flow.clone(), FlowStatus::Failed, Some(failure)).await?;
-        self.change_account(&flow.organization, &flow.account_id, |account| account.facts.verifying_until = None).await
     }
 }

@@ -1,52 +1,63 @@
 //! Connections that the app declares in its options or environment.
 
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{MutexGuard, PoisonError},
+};
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{NewConnection, registration::digest_of};
 use crate::{
     Engine, Error, Result,
+    catalogue::schema::Connector,
     names::{ConnectionName, Organization},
     rows::StoredConnection,
     secret::ExposeSecret,
     store::{Change, Commit, ConnectionKey},
 };
 
-use super::NewConnection;
-
 impl Engine {
     /// Writes the declared connection of that name to the store, once per process: made when it is absent, brought up
     /// to date when its declaration has changed.
     pub(super) async fn declare(&self, organization: &Organization, name: &ConnectionName) -> Result<()> {
-        let Some(new) = self.declared.get(&(organization.clone(), name.clone())) else { return Ok(()) };
-        if self.declared_names().contains(name) {
-            return Ok(());
-        }
+        let key = (organization.clone(), name.clone());
+        let Some(new) = self.declared.get(&key).filter(|_| !self.written().contains(&key)) else { return Ok(()) };
         loop {
-            let wanted = self.new_connection(new)?;
+            let mut wanted = self.new_connection(new)?;
+            wanted.secrets.declaration = Some(digest(new));
             let commit = match self.rows.connection(organization, ConnectionKey::Name(name.as_str())).await? {
                 None => self.insert_connection(&wanted).await?,
-                Some(stored) if same(&stored, &wanted) => Commit::Applied,
+                Some(stored) if stored.secrets.declaration == wanted.secrets.declaration => Commit::Applied,
                 Some(stored) => {
                     let row = self.rows.write_connection(&brought_up_to_date(stored, wanted)).await?;
                     self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await?
                 }
             };
             if commit == Commit::Applied {
-                self.declared_names().insert(name.clone());
+                self.written().insert(key);
                 return Ok(());
             }
         }
     }
 
-    pub(super) async fn declare_all(&self, organization: &Organization) -> Result<()> {
-        for (owner, name) in self.declared.keys() {
-            if owner == organization {
-                self.declare(organization, name).await?;
+    /// Writes every declared connection. One that is refused is missing from the list, and says why when it is named.
+    pub(super) async fn declare_all(&self, organization: &Organization) {
+        for (owner, name) in self.declared.keys().filter(|(owner, _)| owner == organization) {
+            if let Err(error) = self.declare(owner, name).await {
+                tracing::warn!(
+                    connection.name = name.as_str(),
+                    code = error.code(),
+                    "a declared connection is refused"
+                );
             }
         }
-        Ok(())
     }
 
     /// Lets the connection be made anew when it is next named.
-    pub(super) fn forget_declared(&self, name: &ConnectionName) {
-        self.declared_names().remove(name);
+    pub(super) fn forget_declared(&self, organization: &Organization, name: &ConnectionName) {
+        self.written().remove(&(organization.clone(), name.clone()));
     }
 
     /// Why there is no connection of that name, and what to do about it.
@@ -61,12 +72,7 @@ impl Engine {
     }
 
     /// What to register with the provider, and which variables to set.
-    pub(crate) fn not_configured(
-        &self,
-        organization: &Organization,
-        name: &str,
-        connector: &crate::catalogue::schema::Connector,
-    ) -> Error {
+    pub(crate) fn not_configured(&self, organization: &Organization, name: &str, connector: &Connector) -> Error {
         let variable = name.to_ascii_uppercase().replace('-', "_");
         Error::ConnectionNotConfigured {
             connection: name.into(),
@@ -77,32 +83,26 @@ impl Engine {
         }
     }
 
-    fn declared_names(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<ConnectionName>> {
-        self.declared_written.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn written(&self) -> MutexGuard<'_, HashSet<Name>> {
+        self.declared_written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Under what a connection is declared.
+pub(crate) type Name = (Organization, ConnectionName);
+
 /// Declarations by the names they are found under.
-pub(crate) fn by_name(
-    connections: Vec<NewConnection>,
-) -> std::collections::BTreeMap<(Organization, ConnectionName), NewConnection> {
+pub(crate) fn by_name(connections: Vec<NewConnection>) -> BTreeMap<Name, NewConnection> {
     connections.into_iter().map(|new| ((new.organization.clone(), new.name.clone()), new)).collect()
 }
 
-fn same(stored: &StoredConnection, wanted: &StoredConnection) -> bool {
-    let mut config = wanted.config.clone();
-    config.secrets_epoch = stored.config.secrets_epoch;
-    stored.connector == wanted.connector && stored.config == config && same_secrets(stored, wanted)
-}
-
-fn same_secrets(stored: &StoredConnection, wanted: &StoredConnection) -> bool {
-    let exposed = |connection: &StoredConnection| {
-        let secrets = &connection.secrets;
-        let app = secrets.app.iter().map(|(name, secret)| (name.clone(), secret.expose_secret().to_owned()));
-        let own = secrets.client_secret.iter().map(|secret| (String::new(), secret.expose_secret().to_owned()));
-        own.chain(app).collect::<Vec<_>>()
-    };
-    exposed(stored) == exposed(wanted)
+/// Tells whether a declaration has changed. What `connections.update` changes stays until then.
+fn digest(new: &NewConnection) -> String {
+    let app: Vec<_> = new.app.iter().map(|(name, value)| (name, value.expose_secret())).collect();
+    let client_secret = new.client_secret.as_ref().map(ExposeSecret::expose_secret);
+    let plain = json!([new.connector, new.auth_method, new.client_id, new.scopes, new.scope_params, new.fields]);
+    let parts = Zeroizing::new(json!([plain, client_secret, app, new.endpoints]).to_string());
+    digest_of(&[&parts])
 }
 
 fn brought_up_to_date(stored: StoredConnection, wanted: StoredConnection) -> StoredConnection {

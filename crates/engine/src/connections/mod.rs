@@ -3,7 +3,9 @@
 //! A connection is made by a call, or declared in the app's options or environment; a declared one is written to the
 //! store when it is first named, and again when its declaration has changed.
 
+pub(crate) mod check;
 pub(crate) mod declared;
+pub(crate) mod injection;
 pub(crate) mod registration;
 
 use indexmap::IndexMap;
@@ -11,11 +13,7 @@ use url::Url;
 
 use crate::{
     Engine, Error, Result,
-    catalogue::{
-        field,
-        schema::{Connector, Method},
-    },
-    egress::guard,
+    catalogue::schema::{Connector, Method},
     names::{ConnectionName, Organization},
     page::{self, Page},
     rows::{ConnectionConfig, ConnectionSecrets, StoredConnection},
@@ -141,9 +139,7 @@ impl Engine {
         }
         let connection = self.new_connection(&new)?;
         match self.insert_connection(&connection).await? {
-            Commit::Applied => {
-                self.stored_connection(&new.organization, &new.name).await.and_then(|stored| self.view(&stored))
-            }
+            Commit::Applied => Ok(self.view(&connection)),
             Commit::Conflict => Err(Error::ConnectionAlreadyExists { connection: new.name.as_str().into() }),
         }
     }
@@ -154,7 +150,7 @@ impl Engine {
     /// `CONNECTION_NOT_CONFIGURED` for a connector of the catalogue that nobody set up; it says what to register.
     pub async fn connection(&self, organization: &Organization, name: &ConnectionName) -> Result<Connection> {
         self.ensure_open()?;
-        self.view(&self.stored_connection(organization, name).await?)
+        Ok(self.view(&self.stored_connection(organization, name).await?))
     }
 
     /// Connections by name. `page_size` is 1 to 100; 30 unless said.
@@ -165,19 +161,20 @@ impl Engine {
         page_token: Option<&str>,
     ) -> Result<ConnectionPage> {
         self.ensure_open()?;
-        self.declare_all(organization).await?;
+        self.declare_all(organization).await;
         let size = page::size(page_size, 30)?;
         let after = page_token.map(page::read_token).transpose()?;
         let rows = self.rows.store.connections(organization.as_str(), after.as_deref(), size + 1).await?;
         let Page { rows, next } = page::cut(rows, size, |row| &row.name);
         let mut connections = Vec::with_capacity(rows.len());
         for row in rows {
-            connections.push(self.view(&self.rows.read_connection(organization, row).await?)?);
+            connections.push(self.view(&self.rows.read_connection(organization, row).await?));
         }
         Ok(ConnectionPage { connections, next_page_token: next })
     }
 
-    /// Changes what the patch names. Accounts stay as they are until they authorize again.
+    /// Changes what the patch names. Accounts go on with the scopes that they have; when the app itself is another one
+    /// (`client_id`, endpoints), they must authorize again.
     pub async fn update_connection(
         &self,
         organization: &Organization,
@@ -199,7 +196,7 @@ impl Engine {
                 version: connection.version,
             };
             if self.rows.store.commit(vec![change]).await? == Commit::Applied {
-                self.forget_declared(name);
+                self.forget_declared(organization, name);
                 self.announce();
                 return Ok(());
             }
@@ -234,7 +231,7 @@ impl Engine {
             connection.updated_at = self.clock.now();
             let row = self.rows.write_connection(&connection).await?;
             if self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await? == Commit::Applied {
-                return self.view(&connection);
+                return Ok(self.view(&connection));
             }
         }
     }
@@ -293,7 +290,11 @@ impl Engine {
                 endpoints: new.endpoints.clone(),
                 secrets_epoch: 1,
             },
-            secrets: ConnectionSecrets { client_secret: new.client_secret.clone(), app: new.app.clone() },
+            secrets: ConnectionSecrets {
+                client_secret: new.client_secret.clone(),
+                app: new.app.clone(),
+                declaration: None,
+            },
             created_at: now,
             updated_at: now,
             version: 0,
@@ -328,52 +329,13 @@ impl Engine {
         self.check_connection(connection, connector, method)
     }
 
-    /// Refuses what the connector does not take, before anything is written.
-    fn check_connection(&self, connection: &StoredConnection, connector: &Connector, method: &Method) -> Result<()> {
-        let config = &connection.config;
-        if let Some(client_id) = &config.client_id
-            && (client_id.trim().is_empty() || client_id.len() > 1024 || client_id.chars().any(char::is_control))
-        {
-            return Err(Error::invalid("clientId", "must be 1 to 1024 characters, none of them a control character"));
-        }
-        for scope in config.scopes.iter().flatten().chain(config.scope_params.values().flatten()) {
-            // RFC 6749 §3.3: a scope token is visible ASCII without `"` and `\`.
-            if scope.is_empty() || !scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
-                return Err(Error::invalid("scopes", "must each be visible ASCII characters without spaces or quotes"));
-            }
-        }
-        for parameter in config.scope_params.keys() {
-            if !method.scope_params.contains_key(parameter) {
-                let known = method.scope_params.keys().map(String::as_str);
-                return Err(Error::unknown_option(format!("scopeParams.{parameter}"), parameter, known));
-            }
-        }
-        field::fill(&connector.fields, &config.fields)?;
-        for name in connection.secrets.app.keys() {
-            if !method.app.contains_key(name) {
-                return Err(Error::unknown_option(format!("app.{name}"), name, method.app.keys().map(String::as_str)));
-            }
-        }
-        let endpoints = [
-            ("endpoints.authorizeUrl", &config.endpoints.authorize_url),
-            ("endpoints.tokenUrl", &config.endpoints.token_url),
-            ("endpoints.refreshUrl", &config.endpoints.refresh_url),
-            ("endpoints.revokeUrl", &config.endpoints.revoke_url),
-            ("endpoints.baseUrl", &config.endpoints.base_url),
-        ];
-        for (name, url) in endpoints {
-            if let Some(url) = url {
-                check_endpoint(name, url)?;
-            }
-        }
-        Ok(())
-    }
-
     /// A connection as callers see it.
-    pub(crate) fn view(&self, stored: &StoredConnection) -> Result<Connection> {
-        let connector = self.catalogue.connector(&stored.connector)?;
-        let (_, method) = method_of(connector, Some(&stored.config.auth_method))?;
-        Ok(Connection {
+    pub(crate) fn view(&self, stored: &StoredConnection) -> Connection {
+        // A connection whose connector has left the catalogue can be seen and deleted all the same.
+        let connector = self.catalogue.connector(&stored.connector).ok();
+        let method = connector.and_then(|connector| connector.method(Some(&stored.config.auth_method)));
+        let scopes = stored.config.scopes.clone().or_else(|| method.map(|(_, method)| method.scopes.clone()));
+        Connection {
             id: stored.id.clone(),
             organization: stored.organization.clone(),
             name: stored.name.clone(),
@@ -382,14 +344,14 @@ impl Engine {
             enabled: stored.enabled,
             client_id: stored.config.client_id.clone(),
             has_client_secret: stored.secrets.client_secret.is_some(),
-            scopes: stored.config.scopes.clone().unwrap_or_else(|| method.scopes.clone()),
+            scopes: scopes.unwrap_or_default(),
             scope_params: stored.config.scope_params.clone(),
             fields: stored.config.fields.clone(),
             endpoints: stored.config.endpoints.clone(),
             redirect_uri: self.redirect_uri(&stored.organization, &stored.name),
             created_at: stored.created_at,
             updated_at: stored.updated_at,
-        })
+        }
     }
 
     /// To be registered with the provider: one per connection, so that an answer meant for one cannot be taken for
@@ -412,21 +374,4 @@ pub(crate) fn method_of<'a>(connector: &'a Connector, name: Option<&str>) -> Res
             ),
         )
     })
-}
-
-/// An endpoint of the developer's: https, or http on a loopback host.
-fn check_endpoint(name: &str, url: &Url) -> Result<()> {
-    let secure = url.scheme() == "https" || url.scheme() == "http" && guard::is_loopback_host(url);
-    if !secure
-        || url.host().is_none()
-        || !url.username().is_empty()
-        || url.password().is_some()
-        || url.fragment().is_some()
-    {
-        return Err(Error::invalid(
-            name,
-            "must be an https URL (http only on a loopback host) without user, password or fragment",
-        ));
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use url::Url;
 
+use super::injection::Injection;
 use crate::{
     Engine, Error, Result,
     catalogue::{
@@ -15,13 +16,12 @@ use crate::{
     },
     egress::target::Target,
     oauth::{ClientAuth, Registration, token_response::TokenSet},
-    proxy::injection::Injection,
     rows::{Credential, StoredConnection},
     secret::{ExposeSecret, Secret},
 };
 
 /// A connection with the connector and the auth method that it names.
-pub(crate) struct Settled<'a> {
+pub(crate) struct Setup<'a> {
     pub(crate) connector: &'a Connector,
     pub(crate) method: &'a Method,
     pub(crate) connection: &'a StoredConnection,
@@ -31,7 +31,7 @@ pub(crate) struct Settled<'a> {
     values: Values,
 }
 
-impl<'a> Settled<'a> {
+impl<'a> Setup<'a> {
     /// Fails when the app has no credentials yet, or the method is of a kind that is not supported.
     pub(crate) fn of(engine: &'a Engine, connection: &'a StoredConnection) -> Result<Self> {
         let connector = engine.catalogue.connector(&connection.connector)?;
@@ -93,6 +93,20 @@ impl<'a> Settled<'a> {
             response: method.response.clone(),
             expires_in: method.expires_in,
         })
+    }
+
+    /// Names the connector and app that a grant belongs to. What is granted to one is never sent to another.
+    pub(crate) fn binding(&self) -> String {
+        let config = &self.connection.config;
+        let url = |url: &Option<Url>| url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
+        digest_of(&[
+            &self.connector.slug,
+            &config.auth_method,
+            self.client_id,
+            &url(&config.endpoints.token_url),
+            &url(&config.endpoints.refresh_url),
+            &url(&config.endpoints.base_url),
+        ])
     }
 
     /// Where API calls go, for an account with these kept values. A host that the provider named itself must be one
@@ -172,22 +186,36 @@ impl<'a> Settled<'a> {
     }
 }
 
+impl Engine {
+    /// A connection that can be used: enabled, configured, and of a kind that is supported.
+    pub(crate) fn setup<'a>(&'a self, connection: &'a StoredConnection) -> Result<Setup<'a>> {
+        if !connection.enabled {
+            return Err(Error::ConnectionDisabled { connection: connection.name.clone() });
+        }
+        Setup::of(self, connection)
+    }
+}
+
 impl Registration {
     /// Tells whether a flow ends with the provider and app that it started with.
     pub(crate) fn fingerprint(&self) -> String {
-        let mut parts = digest::Context::new(&digest::SHA256);
-        for part in [self.authorize_url.as_str(), self.token_url.as_str(), &self.client_id, self.redirect_uri.as_str()]
-        {
-            parts.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            parts.update(part.as_bytes());
-        }
-        data_encoding::HEXLOWER.encode(parts.finish().as_ref())
+        digest_of(&[self.authorize_url.as_str(), self.token_url.as_str(), &self.client_id, self.redirect_uri.as_str()])
     }
 
     /// Everything that the person is asked for.
     pub(crate) fn every_scope(&self) -> Vec<String> {
         self.scopes.iter().chain(self.scope_params.values().flatten()).cloned().collect()
     }
+}
+
+/// SHA-256 of texts, each with its length, so that no two lists of them are alike.
+pub(crate) fn digest_of(parts: &[&str]) -> String {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        digest.update(&(part.len() as u64).to_be_bytes());
+        digest.update(part.as_bytes());
+    }
+    data_encoding::HEXLOWER.encode(digest.finish().as_ref())
 }
 
 fn value_of(source: &Keep, tokens: &TokenSet) -> Option<String> {

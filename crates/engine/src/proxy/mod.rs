@@ -3,33 +3,26 @@
 //! The caller says what to ask; the connection says where, and adds the credential last. A token that ends soon is
 //! refreshed first; one that the provider refuses is refreshed once, and the request sent again.
 
-pub(crate) mod injection;
-
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
-use url::form_urlencoded;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use indexmap::IndexMap;
 
 use crate::{
     Engine, Error, Result,
     accounts::AccountRef,
-    egress::{Limits, headers, target::Target},
-    refresh::{LEAST_VALIDITY, Need},
+    catalogue::template::Template,
+    connections::registration::Setup,
+    egress::{Failure, Limits, headers, target::Target},
+    refresh::{LEAST_VALIDITY, Need, SETTLED_FOR},
     rows::{Credential, StoredAccount, StoredConnection},
-    secret::ExposeSecret,
-    token_endpoint::unanswered,
 };
-
-use injection::Injection;
 
 /// How long a call may take unless it says so itself.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read into memory.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
-/// For the call that names a credential's owner: a person is waiting for the page.
-pub(crate) const PROBE_LIMITS: Limits = Limits { total: Duration::from_secs(10), body: 1024 * 1024 };
-
 /// A request to send with a connected account's credential.
 #[derive(Debug)]
 pub struct ProxyRequest {
@@ -80,7 +73,7 @@ impl Engine {
     ///
     /// # Errors
     /// `TARGET_NOT_ALLOWED` and `INVALID_ARGUMENT` before anything is sent; `AUTHORIZATION_REQUIRED`,
-    /// `REAUTHORIZATION_REQUIRED`; `PROVIDER_UNREACHABLE`, `PROVIDER_UNAVAILABLE`, `TIMED_OUT`.
+    /// `REAUTHORIZATION_REQUIRED`; `PROVIDER_UNREACHABLE`, `PROVIDER_UNAVAILABLE`, `ANSWER_LOST`, `TIMED_OUT`.
     pub async fn request(self: &Arc<Self>, request: ProxyRequest) -> Result<ProxyResponse> {
         self.ensure_open()?;
         let timeout = request.timeout.unwrap_or(DEFAULT_TIMEOUT);
@@ -91,92 +84,103 @@ impl Engine {
     }
 
     async fn request_in_time(self: &Arc<Self>, request: ProxyRequest, timeout: Duration) -> Result<ProxyResponse> {
-        let method = headers::method(request.method.as_deref().unwrap_or("GET"))?;
         let (connection, account) = self.stored_account(&request.account).await?;
-        if !connection.enabled {
-            return Err(Error::ConnectionDisabled { connection: connection.name });
-        }
-        let (account, credential) = self.fresh(account, Need::ValidFor(LEAST_VALIDITY)).await?;
-        let refused = account.facts.token_epoch;
-        let call = Call { request: &request, method, timeout };
+        self.usable_credential(&connection, &account).await?;
+        let call = Call::new(&self.setup(&connection)?, &account, request, timeout)?;
+        let (account, credential) = self.fresh(&connection, account, Need::ValidFor(LEAST_VALIDITY)).await?;
         let answer = self.call(&connection, &account, &credential, &call).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED || credential.refresh_token.is_none() {
+        let refused = answer.status() == StatusCode::UNAUTHORIZED && credential.refresh_token.is_some();
+        // A token that is this new is refused for another reason than its age.
+        if !refused || account.was_refreshed_within(SETTLED_FOR, self.clock.now()) {
             return Ok(answered(answer));
         }
-        let (account, credential) = self.fresh(account, Need::NewerThan(refused)).await?;
+        let newer = Need::NewerThan(account.facts.token_epoch);
+        let (account, credential) = self.fresh(&connection, account, newer).await?;
         self.call(&connection, &account, &credential, &call).await.map(answered)
     }
 
-    /// Puts one request together and sends it.
+    /// Adds the credential to the call, and sends it.
     async fn call(
         &self,
         connection: &StoredConnection,
         account: &StoredAccount,
         credential: &Credential,
-        call: &Call<'_>,
+        call: &Call,
     ) -> Result<http::Response<Bytes>> {
-        let settled = self.settle(connection)?;
-        let kept = &account.facts.kept;
-        let injection = settled.injection(kept, credential)?;
-        let asked = call.request;
-        let mut target = Target::new(&settled.base_url(kept)?, &asked.path, &asked.query, &injection.query_names())?;
+        let injection = self.setup(connection)?.injection(&account.facts.kept, credential)?;
+        let mut target = call.target.clone();
         injection.address(&mut target);
-        let host = target.url().host_str().unwrap_or_default().to_owned();
-
-        let (body, content_type) = encoded(&asked.body, &injection)?;
+        let (body, content_type) = injection.fill_body(&call.body)?;
         let mut request = Request::new(body);
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = target.uri()?;
-        *request.headers_mut() = headers::caller_headers(&asked.headers, &injection.header_names())?;
+        *request.headers_mut() = call.headers.clone();
         if let Some(content_type) = content_type {
             request.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
         }
         injection.sign(&mut request)?;
         let limits = Limits { total: call.timeout, body: LARGEST_ANSWER };
-        self.egress.send(request, limits).await.map_err(|failure| unanswered(host, &failure))
+        self.egress.send(request, limits).await.map_err(|failure| call.unanswered(failure))
     }
 }
 
-/// What stays the same when a request is sent again.
-struct Call<'a> {
-    request: &'a ProxyRequest,
-    method: http::Method,
+/// A request that may be sent, but for the credential.
+struct Call {
+    method: Method,
+    target: Target,
+    headers: HeaderMap,
+    body: Body,
     timeout: Duration,
 }
 
-/// The body as bytes, and its type.
-fn encoded(body: &Body, injection: &Injection) -> Result<(Bytes, Option<&'static str>)> {
-    const JSON: &str = "application/json";
-    const FORM: &str = "application/x-www-form-urlencoded";
-    let fields: Vec<_> = injection.body_fields().collect();
-    Ok(match body {
-        Body::Empty if fields.is_empty() => (Bytes::new(), None),
-        Body::Json(json) if fields.is_empty() => (json.to_string().into(), Some(JSON)),
-        Body::Json(serde_json::Value::Object(object)) => {
-            let mut object = object.clone();
-            for (name, value) in fields {
-                object.insert(name.into(), value.expose_secret().into());
+impl Call {
+    /// Refuses what cannot be sent, before anything is: no token is refreshed for it.
+    fn new(setup: &Setup<'_>, account: &StoredAccount, asked: ProxyRequest, timeout: Duration) -> Result<Self> {
+        let send = &setup.method.send;
+        let base = setup.base_url(&account.facts.kept)?;
+        check_body(&asked.body, !send.body.is_empty())?;
+        Ok(Self {
+            method: headers::method(asked.method.as_deref().unwrap_or("GET"))?,
+            target: Target::new(&base, &asked.path, &asked.query, &names(&send.query))?,
+            headers: headers::caller_headers(&asked.headers, &names(&send.headers))?,
+            body: asked.body,
+            timeout,
+        })
+    }
+
+    /// Why there is no answer. A request that left may have been carried out.
+    fn unanswered(&self, failure: Failure) -> Error {
+        let host = self.target.url().host_str().unwrap_or_default().to_owned();
+        match failure {
+            Failure::NotSent { reason } => Error::ProviderUnreachable { host, reason: reason.into() },
+            Failure::Forbidden => Error::private_address(&host),
+            Failure::Unknown { reason, .. } => {
+                // RFC 9110 §9.2.2: sent twice, these do what they do once.
+                let repeatable = self.method.is_idempotent();
+                Error::AnswerLost { host, reason: reason.into(), repeatable }
             }
-            (serde_json::Value::Object(object).to_string().into(), Some(JSON))
-        }
-        Body::Form(pairs) => {
-            let mut form = form_urlencoded::Serializer::new(String::new());
-            for (name, value) in pairs.iter().filter(|(name, _)| !fields.iter().any(|(field, _)| field == name)) {
-                form.append_pair(name, value);
+            Failure::TooLarge => {
+                let reason = format!("it is larger than {} MiB", LARGEST_ANSWER / 1024 / 1024);
+                Error::ProviderResponseInvalid { host, reason }
             }
-            for (name, value) in fields {
-                form.append_pair(name, value.expose_secret());
-            }
-            (form.finish().into(), Some(FORM))
         }
-        Body::Bytes(bytes) if fields.is_empty() => (bytes.clone(), None),
-        Body::Empty | Body::Json(_) | Body::Bytes(_) => {
-            return Err(Error::invalid(
-                "body",
-                "must be a JSON object or a form: this connector sends its credential in it",
-            ));
-        }
-    })
+    }
+}
+
+fn names(templates: &IndexMap<String, Template>) -> Vec<&str> {
+    templates.keys().map(String::as_str).collect()
+}
+
+/// Where the credential stands in the body, there must be room for it.
+fn check_body(body: &Body, carries_credential: bool) -> Result<()> {
+    let has_room = matches!(body, Body::Form(_) | Body::Json(serde_json::Value::Object(_)));
+    if carries_credential && !has_room {
+        return Err(Error::invalid(
+            "body",
+            "must be a JSON object or a form: this connector sends its credential in it",
+        ));
+    }
+    Ok(())
 }
 
 fn answered(answer: http::Response<Bytes>) -> ProxyResponse {

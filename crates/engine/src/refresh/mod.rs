@@ -6,6 +6,7 @@
 
 mod flight;
 pub(crate) mod plan;
+mod settle;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,12 +15,16 @@ pub(crate) use flight::Flights;
 use crate::{
     Engine, Error, Result,
     accounts::Status,
-    rows::{Credential, StoredAccount},
+    connections::registration::Setup,
+    rows::{Credential, StoredAccount, StoredConnection},
     time::Timestamp,
 };
 
 /// A credential that ends within this is not handed out: the call it is for takes time too.
 pub(crate) const LEAST_VALIDITY: Duration = Duration::from_secs(30);
+/// A token that was refreshed so lately is not refreshed for being refused, or for being too short: an API that answers
+/// 401 for another reason would have every call rotate the tokens.
+pub(crate) const SETTLED_FOR: Duration = Duration::from_secs(30);
 
 /// What a caller needs of a credential.
 #[derive(Debug, Clone, Copy)]
@@ -34,70 +39,83 @@ impl Engine {
     /// The account with a credential that meets the need, refreshed first where it must be.
     ///
     /// # Errors
-    /// `AUTHORIZATION_REQUIRED`, `REAUTHORIZATION_REQUIRED`, `CONNECTION_MISCONFIGURED`, and the provider's failures;
-    /// a credential that is still valid is handed out in spite of the last two.
+    /// `CONNECTION_DISABLED`, `AUTHORIZATION_REQUIRED`, `REAUTHORIZATION_REQUIRED`; what a refresh met, unless the
+    /// credential is still valid.
     pub(crate) async fn fresh(
         self: &Arc<Self>,
-        account: StoredAccount,
+        connection: &StoredConnection,
+        mut account: StoredAccount,
         need: Need,
     ) -> Result<(StoredAccount, Credential)> {
-        let credential = self.usable_credential(&account).await?;
-        let now = self.clock.now();
-        if meets(&account, need, now) {
-            if account.refresh_at.is_some_and(|at| at <= now) && may_ask(&account, now) {
-                self.refresh_early(&account);
+        let mut refreshed = Ok(());
+        // A flight may only have settled the answer of an earlier one: then one more is due.
+        for _ in 0..2 {
+            let credential = self.usable_credential(connection, &account).await?;
+            let now = self.clock.now();
+            let can_refresh = credential.refresh_token.is_some();
+            if meets(&account, need, now) {
+                if can_refresh && account.refresh_at.is_some_and(|at| at <= now) && may_ask(&account, now) {
+                    self.refresh_early(&account);
+                }
+                return Ok((account, credential));
             }
-            return Ok((account, credential));
+            if !can_refresh || account.was_refreshed_within(SETTLED_FOR, now) && is_valid(&account, need, now) {
+                return self.as_it_is(connection, account, credential, need).await;
+            }
+            refreshed = self.flight(&account).await;
+            account = self.account_by_id(&account.organization, &account.id).await?;
+            if refreshed.is_err() {
+                break;
+            }
         }
-        if credential.refresh_token.is_none() {
-            return self.without_refresh_token(account, credential, need).await;
-        }
-        let refreshed = self.flight(&account).await;
-        let account = self.account_by_id(&account.organization, &account.id).await?;
+        let credential = self.usable_credential(connection, &account).await?;
         match refreshed {
-            Err(error) if !still_valid(&account, need, self.clock.now()) => Err(error),
-            _ => {
-                let credential = self.usable_credential(&account).await?;
-                Ok((account, credential))
-            }
+            Err(error) if !is_valid(&account, need, self.clock.now()) => Err(error),
+            _ => Ok((account, credential)),
         }
     }
 
-    /// The credential of an account that is not known to have stopped working.
-    async fn usable_credential(&self, account: &StoredAccount) -> Result<Credential> {
-        if account.status == Status::Expired {
-            return Err(self.reauthorization(account).await?);
-        }
-        match self.rows.credential(account).await? {
-            Some(credential) if account.status == Status::Active => Ok(credential),
-            _ => Err(Error::AuthorizationRequired {
-                connection: self.connection_by_id(&account.organization, &account.connection_id).await?.name,
-                identifier: account.identifier.clone(),
-            }),
-        }
-    }
-
-    /// A token that cannot be refreshed is good until it ends or the provider refuses it; then the person must consent
-    /// again.
-    async fn without_refresh_token(
+    /// The credential of an account that is not known to have stopped working, for the app that it was granted to.
+    pub(crate) async fn usable_credential(
         &self,
+        connection: &StoredConnection,
+        account: &StoredAccount,
+    ) -> Result<Credential> {
+        if !connection.enabled {
+            return Err(Error::ConnectionDisabled { connection: connection.name.clone() });
+        }
+        if account.status == Status::Expired {
+            return Err(reauthorization(connection, account, account.facts.reason.as_deref().unwrap_or("expired")));
+        }
+        let credential = match self.rows.credential(account).await? {
+            Some(credential) if account.status == Status::Active => credential,
+            _ => {
+                return Err(Error::AuthorizationRequired {
+                    connection: connection.name.clone(),
+                    identifier: account.identifier.clone(),
+                });
+            }
+        };
+        // A token goes to nobody but the connector and app that it was granted to. Changing the connection back heals it.
+        if account.facts.binding.as_deref() != Some(Setup::of(self, connection)?.binding().as_str()) {
+            return Err(reauthorization(connection, account, "connection_changed"));
+        }
+        Ok(credential)
+    }
+
+    /// A token that cannot be refreshed, or was just now, is good until it ends. Then the person must consent again.
+    async fn as_it_is(
+        &self,
+        connection: &StoredConnection,
         account: StoredAccount,
         credential: Credential,
         need: Need,
     ) -> Result<(StoredAccount, Credential)> {
-        if still_valid(&account, need, self.clock.now()) {
+        if is_valid(&account, need, self.clock.now()) {
             return Ok((account, credential));
         }
         self.expire(&account, "no_refresh_token").await?;
-        Err(self.reauthorization(&self.account_by_id(&account.organization, &account.id).await?).await?)
-    }
-
-    pub(crate) async fn reauthorization(&self, account: &StoredAccount) -> Result<Error> {
-        Ok(Error::ReauthorizationRequired {
-            connection: self.connection_by_id(&account.organization, &account.connection_id).await?.name,
-            identifier: account.identifier.clone(),
-            reason: account.facts.reason.clone().unwrap_or_else(|| "expired".into()),
-        })
+        Err(reauthorization(connection, &account, "no_refresh_token"))
     }
 
     /// Marks the account's credential as dead, unless a newer one has come meanwhile.
@@ -114,6 +132,14 @@ impl Engine {
     }
 }
 
+pub(crate) fn reauthorization(connection: &StoredConnection, account: &StoredAccount, reason: &str) -> Error {
+    Error::ReauthorizationRequired {
+        connection: connection.name.clone(),
+        identifier: account.identifier.clone(),
+        reason: reason.to_owned(),
+    }
+}
+
 fn meets(account: &StoredAccount, need: Need, now: Timestamp) -> bool {
     match need {
         // A token of unknown life is good until the provider says otherwise.
@@ -122,13 +148,10 @@ fn meets(account: &StoredAccount, need: Need, now: Timestamp) -> bool {
     }
 }
 
-/// Whether the credential can still serve when it could not be refreshed.
-fn still_valid(account: &StoredAccount, need: Need, now: Timestamp) -> bool {
+/// Whether the credential can serve when it could not be refreshed. One that was refused can't.
+fn is_valid(account: &StoredAccount, need: Need, now: Timestamp) -> bool {
     let unended = account.expires_at.is_none_or(|end| end > now);
-    match need {
-        Need::ValidFor(_) => unended,
-        Need::NewerThan(epoch) => unended && account.facts.token_epoch > epoch,
-    }
+    unended && !matches!(need, Need::NewerThan(epoch) if account.facts.token_epoch <= epoch)
 }
 
 /// Whether the provider may be asked now, after what it answered last.

@@ -1,5 +1,7 @@
 //! Connected account rows: who, in what state, and the sealed credential.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -22,13 +24,24 @@ pub(crate) struct AccountFacts {
     /// Counts the credentials stored; bound into the seal of the present one.
     #[serde(default)]
     pub(crate) token_epoch: u64,
-    /// Counts the token requests begun. Ahead of `token_epoch` while one is under way, or when its outcome is unknown.
+    /// Counts the token requests begun. Ahead of `token_epoch` while one is under way, and after one that brought
+    /// nothing.
     #[serde(default)]
     pub(crate) request_epoch: u64,
+    /// Whether nobody knows what the provider made of the last token request.
+    #[serde(default)]
+    pub(crate) unanswered: bool,
+    /// Whether that was so of an earlier one since the credential was stored.
+    #[serde(default)]
+    pub(crate) doubtful: bool,
+    /// Counts authorizations and disconnections: an exchange that began before one of them comes too late.
+    #[serde(default)]
+    pub(crate) grants: u64,
+    /// The connector and app that the credential was granted to.
+    #[serde(default)]
+    pub(crate) binding: Option<String>,
     #[serde(default)]
     pub(crate) reason: Option<String>,
-    #[serde(default)]
-    pub(crate) scopes_asked: Vec<String>,
     #[serde(default)]
     pub(crate) scopes_granted: Vec<String>,
     #[serde(default)]
@@ -48,8 +61,25 @@ pub(crate) struct AccountFacts {
     /// No token request before this moment.
     #[serde(default)]
     pub(crate) next_refresh_at: Option<Timestamp>,
+    /// The version of the connection whose app the provider refused.
+    #[serde(default)]
+    pub(crate) misconfigured: Option<i64>,
+    /// When a refresh last brought a token.
     #[serde(default)]
     pub(crate) refreshed_at: Option<Timestamp>,
+}
+
+impl AccountFacts {
+    /// A good answer came: what went wrong before is over.
+    pub(crate) fn clear_failures(&mut self) {
+        self.reason = None;
+        self.unanswered = false;
+        self.doubtful = false;
+        self.last_refresh_error = None;
+        self.failed_refreshes = 0;
+        self.next_refresh_at = None;
+        self.misconfigured = None;
+    }
 }
 
 /// What is sealed for an account that authorized by OAuth.
@@ -90,6 +120,10 @@ impl StoredAccount {
             Some(until) if now < until && self.status != Status::Active => Status::PendingVerification,
             _ => self.status,
         }
+    }
+
+    pub(crate) fn was_refreshed_within(&self, span: Duration, now: Timestamp) -> bool {
+        self.facts.refreshed_at.is_some_and(|at| now < at.plus(span))
     }
 
     fn place(&self) -> Place<'_> {
@@ -142,10 +176,16 @@ impl Rows {
         }
     }
 
-    /// Seals a new credential into the account. Its epoch grows, so that the old cell does not open in its place.
-    pub(crate) async fn seal_credential(&self, account: &mut StoredAccount, credential: &Credential) -> Result<()> {
-        account.facts.token_epoch = account.facts.request_epoch.max(account.facts.token_epoch + 1);
-        account.facts.request_epoch = account.facts.token_epoch;
+    /// Seals a new credential into the account: the one that the request of `epoch` brought. The old cell does not open
+    /// in its place.
+    pub(crate) async fn seal_credential(
+        &self,
+        account: &mut StoredAccount,
+        credential: &Credential,
+        epoch: u64,
+    ) -> Result<()> {
+        account.facts.token_epoch = epoch;
+        account.facts.request_epoch = account.facts.request_epoch.max(epoch);
         account.cell = Some(self.seal(&account.organization, &account.place(), credential).await?);
         Ok(())
     }

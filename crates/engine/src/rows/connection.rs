@@ -29,7 +29,7 @@ pub(crate) struct ConnectionConfig {
     pub(crate) fields: IndexMap<String, String>,
     #[serde(default)]
     pub(crate) endpoints: Endpoints,
-    /// Counts the writes of the secrets; bound into their seal.
+    /// Counts the changes of the secrets; bound into their seal.
     pub(crate) secrets_epoch: u64,
 }
 
@@ -40,6 +40,9 @@ pub(crate) struct ConnectionSecrets {
     pub(crate) client_secret: Option<Secret>,
     #[serde(serialize_with = "sealed::map", default)]
     pub(crate) app: IndexMap<String, Secret>,
+    /// A digest of the declaration that this connection was last written from. Sealed, because secrets went into it.
+    #[serde(default)]
+    pub(crate) declaration: Option<String>,
 }
 
 /// A connection, verified.

@@ -16,7 +16,7 @@ use crate::{
 
 const TABLE: &str = "flows";
 
-/// Where a flow stands. Each arrow is one compare-and-set; the last four are ends.
+/// Where a flow stands. Each arrow is one compare-and-set; the last three are ends.
 ///
 /// `Linked → Started → [Returned →] Exchanging → Completed`, or from anywhere `Refused` or `Failed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -110,6 +110,11 @@ impl Journal {
         let entry = |(_, index, sealed)| Entry { sealed, slot: journal.slot(index, true) };
         let entries = found.into_iter().map(entry).collect();
         Ok((journal, entries))
+    }
+
+    /// Where the journal of the store at `path` is: beside it, under a name of its own.
+    pub fn beside(path: &Path) -> PathBuf {
+        files::sibling(path, ".journal")
     }
 
     /// A journal for a store in memory: its slots count, and keep nothing.

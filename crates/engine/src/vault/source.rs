@@ -47,6 +47,18 @@ pub enum KeySource {
 }
 
 impl KeySource {
+    /// Whether a key that its owner gave is one, before a store is touched.
+    ///
+    /// # Errors
+    /// [`Error::KeyInvalid`].
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Explicit { origin, text } => parse(origin, text.expose_secret()).map(drop),
+            Self::File { origin, path } => read(origin, path).map(drop),
+            Self::AutoFile { .. } | Self::Ephemeral => Ok(()),
+        }
+    }
+
     /// The root key of the store `store_id`, checked against what the store says of itself (`meta`; nothing when it is
     /// empty).
     ///

@@ -21,11 +21,17 @@ async fn a_link_that_is_passed_on_binds_nobody_elses_consent() {
     let world = verified_world().await;
     let returned = world.authorize("attacker", "victim").await;
     // The app's verify route reads its own session: the victim's.
-    assert_eq!(code(world.engine.verify_user(&nonce_of(&returned), &identifier("victim_1")).await), "USER_MISMATCH");
+    assert_eq!(
+        code(world.engine.verify_user(&Organization::default(), &nonce_of(&returned), &identifier("victim_1")).await),
+        "USER_MISMATCH"
+    );
     assert_eq!(world.token_requests(), 0);
     assert_eq!(world.account("attacker").await.status, Status::PendingAuth);
     // Not even the right name helps afterwards: what was held is destroyed.
-    assert_eq!(code(world.engine.verify_user(&nonce_of(&returned), &identifier("attacker")).await), "FLOW_NOT_FOUND");
+    assert_eq!(
+        code(world.engine.verify_user(&Organization::default(), &nonce_of(&returned), &identifier("attacker")).await),
+        "FLOW_NOT_FOUND"
+    );
 }
 
 /// A02: the authorization URL is passed on instead of the link.
@@ -156,11 +162,17 @@ async fn only_the_nonce_completes_a_verification() {
     let returned = world.comes_back(&started, parameters).await.unwrap();
     let cookie = started.cookie.value.expose_secret().to_owned();
     for known in [token_of(&link), state, provider_code, cookie, String::new(), "x".repeat(1000)] {
-        assert_eq!(code(world.engine.verify_user(&known, &identifier("user_1")).await), "FLOW_NOT_FOUND");
+        assert_eq!(
+            code(world.engine.verify_user(&Organization::default(), &known, &identifier("user_1")).await),
+            "FLOW_NOT_FOUND"
+        );
     }
     let nonce = nonce_of(&returned);
-    world.engine.verify_user(&nonce, &identifier("user_1")).await.unwrap();
-    assert_eq!(code(world.engine.verify_user(&nonce, &identifier("user_1")).await), "FLOW_NOT_FOUND");
+    world.engine.verify_user(&Organization::default(), &nonce, &identifier("user_1")).await.unwrap();
+    assert_eq!(
+        code(world.engine.verify_user(&Organization::default(), &nonce, &identifier("user_1")).await),
+        "FLOW_NOT_FOUND"
+    );
     assert_eq!(world.token_requests(), 1);
 }
 
@@ -449,4 +461,51 @@ async fn a_connection_that_changed_meanwhile_ends_the_flow() {
     let returned = world.comes_back(&started, parameters).await.unwrap();
     assert_eq!(world.outcome(&returned).await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() });
     assert_eq!(world.token_requests(), 0);
+}
+
+/// A13: allowed to the letter means to the letter in which it was configured.
+#[tokio::test]
+async fn a_verify_url_is_accepted_as_it_was_configured() {
+    for url in ["https://app.example", "https://app.example:443/verify", "https://App.example/verify?x=1"] {
+        let settings = Settings { user_verify_urls: vec![url.into()], ..settings() };
+        let world = World::with(settings).await;
+        let link = NewLink {
+            account: account("example", "user_1"),
+            scopes: None,
+            user_verify_url: Some(url.into()),
+            state: None,
+        };
+        world.engine.authorization_link(link).await.unwrap();
+    }
+}
+
+/// A73: a nonce completes nothing for another organization.
+#[tokio::test]
+async fn a_nonce_belongs_to_its_organization() {
+    let world = verified_world().await;
+    let nonce = nonce_of(&world.authorize("user_1", "ada").await);
+    let other = Organization::parse("other").unwrap();
+    assert_eq!(code(world.engine.verify_user(&other, &nonce, &identifier("user_1")).await), "FLOW_NOT_FOUND");
+    world.engine.verify_user(&Organization::default(), &nonce, &identifier("user_1")).await.unwrap();
+}
+
+/// A consent is not lost because the account's token was refreshed at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refresh_beside_the_callback_does_not_lose_the_consent() {
+    let world = std::sync::Arc::new(verified_world().await);
+    let nonce = nonce_of(&world.authorize("user_1", "ada").await);
+    world.engine.verify_user(&Organization::default(), &nonce, &identifier("user_1")).await.unwrap();
+    for _ in 0..20 {
+        let started = world.started("example", "user_1").await;
+        let parameters = world.provider.consent(&started.authorize_url, "ada");
+        world.pass(Duration::from_secs(400));
+        let refreshing = tokio::spawn({
+            let world = world.clone();
+            async move { world.engine.token(&account("example", "user_1"), Duration::from_secs(7200)).await }
+        });
+        let returned = world.comes_back(&started, parameters).await.unwrap();
+        refreshing.await.unwrap().unwrap();
+        let nonce = nonce_of(&returned);
+        world.engine.verify_user(&Organization::default(), &nonce, &identifier("user_1")).await.unwrap();
+    }
 }

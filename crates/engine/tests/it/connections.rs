@@ -1,10 +1,11 @@
 //! Connections: made in code, declared, changed, disabled, deleted; and what is refused.
 
 use onbehalf_engine::{
-    Settings, UserVerification,
+    Engine, Settings, StoreLocation, UserVerification,
     connections::{ConnectionPatch, Endpoints, NewConnection},
     names::{ConnectionName, Organization},
     secret::Secret,
+    vault::KeySource,
 };
 
 use crate::world::{World, account, code, connection, settings, world};
@@ -182,4 +183,48 @@ async fn a_bad_connector_file_is_refused_by_file_and_line() {
     let error = World::opened(broken).await.unwrap_err();
     assert_eq!(error.code(), "CONNECTOR_INVALID");
     assert!(error.to_string().contains("mine.toml:2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_declaration_that_did_not_change_leaves_updates_alone() {
+    let first = world().await;
+    let patch = ConnectionPatch { scopes: Some(vec!["read".into()]), ..Default::default() };
+    first.engine.update_connection(&default(), &name("example"), patch).await.unwrap();
+    let second = first.reopened(settings()).await;
+    assert_eq!(second.engine.connection(&default(), &name("example")).await.unwrap().scopes, ["read"]);
+}
+
+#[tokio::test]
+async fn two_organizations_may_declare_one_name() {
+    let acme = Organization::parse("acme").unwrap();
+    let theirs = NewConnection { organization: acme.clone(), ..connection("example") };
+    let world = World::with(Settings { connections: vec![connection("example"), theirs], ..settings() }).await;
+    let ours = world.engine.connection(&default(), &name("example")).await.unwrap();
+    let theirs = world.engine.connection(&acme, &name("example")).await.unwrap();
+    assert_ne!(ours.id, theirs.id);
+}
+
+#[tokio::test]
+async fn a_declared_connection_that_is_refused_hides_no_other() {
+    let broken = NewConnection { connector: Some("nobody".into()), ..connection("broken") };
+    let world = World::with(Settings { connections: vec![connection("example"), broken], ..settings() }).await;
+    let listed = world.engine.connections(&default(), None, None).await.unwrap().connections;
+    assert_eq!(listed.iter().map(|connection| connection.name.as_str()).collect::<Vec<_>>(), ["example"]);
+    assert_eq!(code(world.engine.connection(&default(), &name("broken")).await), "CONNECTOR_NOT_FOUND");
+}
+
+/// F15, A96: what cannot be opened leaves no file behind.
+#[tokio::test]
+async fn settings_that_are_refused_leave_no_file_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = StoreLocation::File(folder.path().join("store.db"));
+    let weak = KeySource::Explicit { origin: "the test".into(), text: "A".repeat(43).into() };
+    for settings in [
+        Settings { connectors: vec![("mine.toml".into(), "name = 1".into())], store: store.clone(), ..settings() },
+        Settings { key: weak, store: store.clone(), ..settings() },
+        Settings { public_url: "http://agents.example".parse().unwrap(), store: store.clone(), ..settings() },
+    ] {
+        Engine::open(settings).await.unwrap_err();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onbehalf_engine::{accounts::Status, connect::Outcome, secret::ExposeSecret};
+use onbehalf_engine::{accounts::Status, connect::Outcome, names::Organization, secret::ExposeSecret};
 
 use crate::world::{account, code, identifier, nonce_of, token_of, verified_world, world};
 
@@ -73,7 +73,7 @@ async fn a_refusal_leaves_the_account_pending() {
 async fn a_working_account_works_on_while_it_is_authorized_again() {
     let world = verified_world().await;
     let returned = world.authorize("user_1", "ada").await;
-    world.engine.verify_user(&nonce_of(&returned), &identifier("user_1")).await.unwrap();
+    world.engine.verify_user(&Organization::default(), &nonce_of(&returned), &identifier("user_1")).await.unwrap();
 
     let started = world.started("example", "user_1").await;
     assert_eq!(world.account("user_1").await.status, Status::Active);
@@ -90,7 +90,8 @@ async fn a_verified_user_gets_the_account() {
     assert_eq!(world.token_requests(), 0, "the code is held until the app has verified");
     assert_eq!(world.account("user_1").await.status, Status::PendingVerification);
 
-    let verified = world.engine.verify_user(&nonce_of(&returned), &identifier("user_1")).await.unwrap();
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_of(&returned), &identifier("user_1")).await.unwrap();
     assert_eq!(world.account("user_1").await.status, Status::Active);
     assert!(verified.redirect_url.path().starts_with("/connect/outcome/"));
 }
@@ -101,7 +102,10 @@ async fn a_verification_that_never_comes_leaves_the_account_pending() {
     let returned = world.authorize("user_1", "ada").await;
     world.pass(Duration::from_secs(61));
     assert_eq!(world.account("user_1").await.status, Status::PendingAuth);
-    assert_eq!(code(world.engine.verify_user(&nonce_of(&returned), &identifier("user_1")).await), "FLOW_NOT_FOUND");
+    assert_eq!(
+        code(world.engine.verify_user(&Organization::default(), &nonce_of(&returned), &identifier("user_1")).await),
+        "FLOW_NOT_FOUND"
+    );
     assert_eq!(world.token_requests(), 0);
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use http::{Request, Response, StatusCode, header};
-use onbehalf_engine::egress::{Egress, Failure, Limits};
+use onbehalf_engine::egress::{Egress, Failure, Limits, Partial};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -36,6 +36,10 @@ pub(crate) struct State {
     pub(crate) gate: Option<Arc<Gate>>,
     /// Seconds; nothing leaves `expires_in` out.
     pub(crate) expires_in: Option<u64>,
+    /// Whether the way to the token endpoint breaks this program.
+    pub(crate) panics: bool,
+    /// Token answers break off behind this text.
+    pub(crate) cut_answers_after: Option<&'static str>,
     /// Whether `/me` answers.
     pub(crate) probe_down: bool,
 }
@@ -149,6 +153,15 @@ impl Provider {
         Ok((200, answer.to_string().into_bytes()))
     }
 
+    /// The answer, or what arrives of it.
+    fn cut(&self, (status, body): (u16, Vec<u8>)) -> Result<(u16, Vec<u8>), Failure> {
+        let Some(mark) = self.state().cut_answers_after else { return Ok((status, body)) };
+        let text = String::from_utf8(body).unwrap();
+        let end = text.find(mark).map_or(text.len(), |at| at + mark.len());
+        let partial = Partial { status: StatusCode::from_u16(status).unwrap(), body: text[..end].to_owned().into() };
+        Err(Failure::Unknown { reason: "interrupted", partial: Some(partial) })
+    }
+
     fn api(&self, request: Request<Bytes>) -> (u16, Vec<u8>) {
         let mut state = self.state();
         let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -162,6 +175,7 @@ impl Provider {
             (Some(user), "/me") => {
                 (200, json!({ "id": user, "email": format!("{user}@example.com") }).to_string().into())
             }
+            (Some(_), "/forbidden") => (401, br#"{"error":"insufficient_scope"}"#.to_vec()),
             (Some(_), "/teapot") => (418, b"short and stout".to_vec()),
             (Some(_), _) => (200, body),
         }
@@ -186,12 +200,16 @@ impl Egress for Provider {
         assert_eq!(request.uri().host(), Some("provider.example"), "a request left the provider's host");
         assert_eq!(request.uri().scheme_str(), Some("https"), "a request left without TLS");
         let (status, body) = if request.uri().path() == "/token" {
+            assert!(!self.state().panics, "as the test wishes");
             let gate = self.state().gate.clone();
             if let Some(gate) = gate {
                 gate.arrived.notify_one();
                 gate.open.notified().await;
             }
-            self.token(url::form_urlencoded::parse(request.body()).into_owned().collect())?
+            let answer = self.token(url::form_urlencoded::parse(request.body()).into_owned().collect())?;
+            self.cut(answer)?
+        } else if request.uri().path() == "/lost" {
+            return Err(Failure::Unknown { reason: "interrupted", partial: None });
         } else {
             self.api(request)
         };

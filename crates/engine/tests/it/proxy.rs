@@ -242,3 +242,33 @@ async fn a_host_that_the_provider_names_must_be_one_of_the_connectors() {
     }
     assert!(world.provider.state().api_requests.is_empty());
 }
+
+/// An API that answers 401 for a reason of its own does not have the tokens rotated with every call.
+#[tokio::test]
+async fn an_endpoint_that_always_answers_401_causes_one_refresh() {
+    let world = authorized().await;
+    for _ in 0..20 {
+        assert_eq!(answered(&world, get("/forbidden")).await.status, 401);
+    }
+    assert_eq!(world.token_requests(), 2);
+}
+
+/// A mail that was sent once is not sent again because its answer was lost.
+#[tokio::test]
+async fn a_post_whose_answer_was_lost_is_not_called_retryable() {
+    let world = authorized().await;
+    for (method, retryable) in [("POST", false), ("PATCH", false), ("GET", true), ("PUT", true), ("DELETE", true)] {
+        let request = ProxyRequest { method: Some(method.into()), ..get("/lost") };
+        let error = world.engine.request(request).await.unwrap_err();
+        assert_eq!((error.code(), error.retryable()), ("ANSWER_LOST", retryable), "{method}");
+    }
+}
+
+/// Invariant 10: what cannot be sent costs no refresh.
+#[tokio::test]
+async fn a_hostile_path_causes_no_refresh() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    assert_eq!(code(world.engine.request(get("//evil.example")).await), "TARGET_NOT_ALLOWED");
+    assert_eq!(world.token_requests(), 1);
+}

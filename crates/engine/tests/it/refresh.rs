@@ -3,7 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use onbehalf_engine::{accounts::Status, egress::Failure, secret::ExposeSecret};
+use onbehalf_engine::{
+    accounts::Status,
+    connections::ConnectionPatch,
+    egress::Failure,
+    names::{ConnectionName, Organization},
+    secret::ExposeSecret,
+};
 
 use crate::world::{World, account, code, world};
 
@@ -206,4 +212,94 @@ async fn a_refresh_that_comes_after_a_disconnect_brings_nothing_back() {
     let _ = waiting.await.unwrap();
     assert_eq!(world.account("user_1").await.status, Status::Disconnected);
     assert_eq!(code(access_token(&world).await), "AUTHORIZATION_REQUIRED");
+}
+
+/// The provider's 401 may have another cause than the token.
+#[tokio::test]
+async fn a_token_that_was_just_refreshed_is_not_refreshed_again_for_being_too_short() {
+    let world = authorized().await;
+    for _ in 0..20 {
+        world.engine.token(&account("example", "user_1"), Duration::from_secs(7200)).await.unwrap();
+    }
+    assert_eq!(world.token_requests(), 2);
+}
+
+/// What one refresh noted does not stick to what the person has granted since.
+#[tokio::test]
+async fn a_failed_refresh_leaves_no_trace_on_a_new_grant() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    let gate = world.provider.hold_token_requests();
+    let waiting = asking(&world);
+    gate.arrived.notified().await;
+    world.provider.state().gate = None;
+    world.authorize("user_1", "ada").await;
+    world.provider.state().scripted.push_back(Ok((503, Vec::new())));
+    gate.open.notify_one();
+    let _ = waiting.await.unwrap();
+    assert_eq!(world.account("user_1").await.last_refresh_error, None);
+    assert_eq!(access_token(&world).await.unwrap(), "access-4");
+}
+
+/// P6: the app is at fault, and once it is corrected nobody waits.
+#[tokio::test]
+async fn a_corrected_connection_works_at_once() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    for _ in 0..3 {
+        world.provider.state().scripted.push_back(Ok((401, br#"{"error":"invalid_client"}"#.to_vec())));
+        assert_eq!(code(access_token(&world).await), "CONNECTION_MISCONFIGURED");
+    }
+    world.provider.state().scripted.clear();
+    let patch = ConnectionPatch { client_secret: Some("client-secret".into()), ..Default::default() };
+    let name = ConnectionName::parse("example").unwrap();
+    world.engine.update_connection(&Organization::default(), &name, patch).await.unwrap();
+    assert_eq!(access_token(&world).await.unwrap(), "access-3");
+}
+
+/// Invariant 6: a token follows its connection to no other app.
+#[tokio::test]
+async fn a_token_is_not_sent_to_another_app_than_it_was_granted_to() {
+    let world = authorized().await;
+    let name = ConnectionName::parse("example").unwrap();
+    let changed = |client_id: &str| ConnectionPatch { client_id: Some(client_id.into()), ..Default::default() };
+    world.engine.update_connection(&Organization::default(), &name, changed("another")).await.unwrap();
+    world.pass(Duration::from_secs(4000));
+    assert_eq!(code(access_token(&world).await), "REAUTHORIZATION_REQUIRED");
+    assert_eq!(world.token_requests(), 1);
+    assert_eq!(world.account("user_1").await.status, Status::Active);
+    world.engine.update_connection(&Organization::default(), &name, changed("client")).await.unwrap();
+    assert_eq!(access_token(&world).await.unwrap(), "access-3", "changed back, it works on");
+}
+
+#[tokio::test]
+async fn a_disabled_connection_hands_out_no_token() {
+    let world = authorized().await;
+    let name = ConnectionName::parse("example").unwrap();
+    world.engine.set_connection_enabled(&Organization::default(), &name, false).await.unwrap();
+    assert_eq!(code(access_token(&world).await), "CONNECTION_DISABLED");
+}
+
+#[tokio::test]
+async fn an_account_without_a_refresh_token_is_not_written_by_reads() {
+    let world = world().await;
+    world.provider.state().extra.insert("refresh_token".into(), serde_json::Value::Null);
+    world.authorize("user_1", "ada").await;
+    let before = world.account("user_1").await.updated_at;
+    world.pass(Duration::from_secs(3500));
+    for _ in 0..10 {
+        access_token(&world).await.unwrap();
+    }
+    assert_eq!(world.account("user_1").await.updated_at, before);
+}
+
+/// A panic anywhere below is nobody's sentence.
+#[tokio::test]
+async fn a_refresh_that_breaks_off_leaves_the_account_usable() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    world.provider.state().panics = true;
+    assert_eq!(code(access_token(&world).await), "INTERNAL");
+    world.provider.state().panics = false;
+    assert_eq!(access_token(&world).await.unwrap(), "access-3");
 }

@@ -1,11 +1,18 @@
 //! Invariant 1: a token that reached us is never lost, whatever the disk or the process does next.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use onbehalf_engine::{accounts::Status, connect::Outcome, secret::ExposeSecret};
+use onbehalf_engine::{
+    Settings,
+    accounts::Status,
+    connect::Outcome,
+    names::{ConnectionName, Organization},
+    secret::ExposeSecret,
+    store::journal::Journal,
+};
 use tempfile::tempdir;
 
-use crate::world::{World, account, code};
+use crate::world::{World, account, code, settings, world};
 
 async fn token(world: &World) -> onbehalf_engine::Result<String> {
     let token = world.engine.token(&account("example", "user_1"), Duration::ZERO).await?;
@@ -39,7 +46,7 @@ async fn a_refreshed_token_waits_for_room_on_the_disk() {
     assert_eq!(world.provider.state().revoked_families, 0);
 }
 
-/// F06: the process dies after the journal and before the commit.
+/// F06: the process ends after the journal and before the commit.
 #[tokio::test]
 async fn a_refreshed_token_survives_the_process() {
     let folder = tempdir().unwrap();
@@ -48,7 +55,7 @@ async fn a_refreshed_token_survives_the_process() {
     world.pass(Duration::from_secs(4000));
     assert_eq!(code(full_during(&world, token(&world)).await), "STORE_FULL");
 
-    let world = World::in_folder(folder.path(), Some(world.killed())).await;
+    let world = World::in_folder(folder.path(), Some(world.ended().await)).await;
     assert_eq!(token(&world).await.unwrap(), "access-3");
     assert_eq!(world.token_requests(), 2);
     world.pass(Duration::from_secs(4000));
@@ -66,10 +73,133 @@ async fn an_exchanged_code_survives_the_process() {
     let _ = full_during(&world, world.comes_back(&started, parameters)).await;
     assert_eq!(world.account("user_1").await.status, Status::PendingAuth);
 
-    let world = World::in_folder(folder.path(), Some(world.killed())).await;
-    assert_eq!(world.account("user_1").await.status, Status::Active);
+    let world = World::in_folder(folder.path(), Some(world.ended().await)).await;
+    world.engine.wait_until_active(&account("example", "user_1")).await.unwrap();
     assert_eq!(token(&world).await.unwrap(), "access-2");
     assert_eq!(world.token_requests(), 1, "the code was sent once");
+}
+
+/// The same without a restart: the store has room again.
+#[tokio::test(start_paused = true)]
+async fn an_exchanged_code_waits_for_room_on_the_disk() {
+    let world = world().await;
+    let started = world.started("example", "user_1").await;
+    let parameters = world.provider.consent(&started.authorize_url, "ada");
+    assert_eq!(code(full_during(&world, world.comes_back(&started, parameters)).await), "STORE_FULL");
+    world.store.set_full(false);
+    world.engine.wait_until_active(&account("example", "user_1")).await.unwrap();
+    assert_eq!(world.token_requests(), 1);
+}
+
+/// What was authorized or disconnected since is not undone by an answer from before.
+#[tokio::test]
+async fn an_older_exchange_never_replaces_a_newer_decision() {
+    for disconnects in [false, true] {
+        let folder = tempdir().unwrap();
+        let world = World::in_folder(folder.path(), None).await;
+        let started = world.started("example", "user_1").await;
+        let parameters = world.provider.consent(&started.authorize_url, "ada");
+        let _ = full_during(&world, world.comes_back(&started, parameters)).await;
+        world.store.set_full(false);
+        if disconnects {
+            world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+        } else {
+            world.authorize("user_1", "bob").await;
+        }
+        let world = World::in_folder(folder.path(), Some(world.ended().await)).await;
+        let world = World::in_folder(folder.path(), Some(world.ended().await)).await;
+        let found = world.account("user_1").await;
+        if disconnects {
+            assert_eq!(found.status, Status::Disconnected);
+        } else {
+            assert_eq!(found.provider_account_id.as_deref(), Some("bob"));
+        }
+    }
+}
+
+/// An entry that another store or key left is no reason to keep this one shut.
+#[tokio::test]
+async fn an_unreadable_entry_does_not_keep_the_store_shut() {
+    let folder = tempdir().unwrap();
+    let world = World::in_folder(folder.path(), None).await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    let _ = full_during(&world, token(&world)).await;
+    let remains = world.ended().await;
+    std::fs::remove_file(folder.path().join("store.db")).unwrap();
+    let world = World::in_folder(folder.path(), Some(remains)).await;
+    world.authorize("user_1", "ada").await;
+    assert_eq!(world.account("user_1").await.status, Status::Active);
+}
+
+/// The tokens are kept whatever happened to the connection while they were on their way.
+#[tokio::test]
+async fn a_refresh_that_ends_after_its_connection_was_disabled_keeps_its_token() {
+    let world = world().await;
+    let (organization, name) = (Organization::default(), ConnectionName::parse("example").unwrap());
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    let gate = world.provider.hold_token_requests();
+    let disabling = async {
+        gate.arrived.notified().await;
+        world.engine.set_connection_enabled(&organization, &name, false).await.unwrap();
+        world.provider.state().gate = None;
+        gate.open.notify_one();
+    };
+    let (asked, ()) = tokio::join!(token(&world), disabling);
+    drop(asked);
+    assert_eq!(code(token(&world).await), "CONNECTION_DISABLED");
+    world.engine.set_connection_enabled(&organization, &name, true).await.unwrap();
+    assert_eq!(token(&world).await.unwrap(), "access-3");
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
+/// The connector's file is missing when the answer is to be read; it is read when the file is back.
+#[tokio::test]
+async fn an_answer_is_kept_until_it_can_be_read() {
+    let folder = tempdir().unwrap();
+    let world = World::in_folder(folder.path(), None).await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    let _ = full_during(&world, token(&world)).await;
+    let without = Settings { connectors: Vec::new(), connections: Vec::new(), ..settings() };
+    let world = World::in_folder_with(folder.path(), Some(world.ended().await), without).await;
+    let world = World::in_folder(folder.path(), Some(world.ended().await)).await;
+    assert_eq!(token(&world).await.unwrap(), "access-3");
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
+/// F27: the answer breaks off after the new refresh token.
+#[tokio::test]
+async fn a_new_refresh_token_in_a_cut_answer_is_kept() {
+    let world = world().await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    world.provider.state().cut_answers_after = Some("\"refresh_token\":\"refresh-3\"");
+    assert_eq!(code(token(&world).await), "PROVIDER_UNAVAILABLE");
+    world.provider.state().cut_answers_after = None;
+    assert_eq!(token(&world).await.unwrap(), "access-4");
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
+/// F04: whether the provider acted on a request that was never answered, nobody knows.
+#[tokio::test]
+async fn a_grant_that_ends_after_a_lost_answer_says_so() {
+    let world = world().await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    world.provider.state().cut_answers_after = Some("{");
+    assert_eq!(code(token(&world).await), "PROVIDER_UNAVAILABLE");
+    world.provider.state().cut_answers_after = None;
+    world.pass(Duration::from_secs(60));
+    assert_eq!(code(token(&world).await), "REAUTHORIZATION_REQUIRED");
+    assert_eq!(world.account("user_1").await.reason.as_deref(), Some("lost_rotation"));
+}
+
+#[tokio::test]
+async fn two_stores_in_one_folder_have_two_journals() {
+    assert_ne!(Journal::beside(Path::new("a.db")), Journal::beside(Path::new("a.sqlite")));
+    assert_ne!(Journal::beside(Path::new("a.journal")), Path::new("a.journal"));
 }
 
 /// F08: replaying what was stored already changes nothing.
@@ -79,7 +209,7 @@ async fn opening_again_changes_nothing() {
     let mut world = World::in_folder(folder.path(), None).await;
     let returned = world.authorize("user_1", "ada").await;
     for _ in 0..3 {
-        world = World::in_folder(folder.path(), Some(world.killed())).await;
+        world = World::in_folder(folder.path(), Some(world.ended().await)).await;
         assert_eq!(world.outcome(&returned).await, Outcome::Connected);
         assert_eq!(token(&world).await.unwrap(), "access-2");
     }

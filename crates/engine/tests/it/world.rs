@@ -59,7 +59,7 @@ pub(crate) async fn world() -> World {
 pub(crate) async fn verified_world() -> World {
     World::with(Settings {
         user_verification: Some(UserVerification::App),
-        user_verify_urls: vec!["https://app.example/verify".parse().unwrap()],
+        user_verify_urls: vec!["https://app.example/verify".into()],
         ..settings()
     })
     .await
@@ -126,19 +126,23 @@ impl World {
         Self::on(settings, self.provider.clone(), self.clock.clone(), self.store.clone(), journal).await.unwrap()
     }
 
-    /// An environment in a folder, and a process that goes on after another was killed there.
-    pub(crate) async fn in_folder(folder: &Path, before: Option<Remains>) -> Self {
-        let (provider, clock) = match before {
-            Some(remains) => remains,
-            None => Self::outside(),
-        };
-        let store = SqliteStore::open(Location::File(folder.join("store.db"))).unwrap();
-        let journal = Journal::open(&folder.join("store.journal")).unwrap();
-        Self::on(settings(), provider, clock, Arc::new(Flaky::new(store)), journal).await.unwrap()
+    /// An environment in a folder with settings of its own.
+    pub(crate) async fn in_folder_with(folder: &Path, before: Option<Remains>, settings: Settings) -> Self {
+        let (provider, clock) = before.unwrap_or_else(Self::outside);
+        let path = folder.join("store.db");
+        let store = SqliteStore::open(Location::File(path.clone())).unwrap();
+        let journal = Journal::open(&Journal::beside(&path)).unwrap();
+        Self::on(settings, provider, clock, Arc::new(Flaky::new(store)), journal).await.unwrap()
     }
 
-    /// Ends the process without a word; what is outside of it stays.
-    pub(crate) fn killed(self) -> Remains {
+    /// An environment in a folder, and a process that goes on after another was killed there.
+    pub(crate) async fn in_folder(folder: &Path, before: Option<Remains>) -> Self {
+        Self::in_folder_with(folder, before, settings()).await
+    }
+
+    /// Ends the process; what is outside of it stays.
+    pub(crate) async fn ended(self) -> Remains {
+        self.engine.close().await.unwrap();
         (self.provider, self.clock)
     }
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method as HttpVerb, Request, header};
 use indexmap::IndexMap;
-use url::Url;
+use serde_json::Value;
+use url::{Url, form_urlencoded};
 
 use crate::{
     Error, Result,
@@ -12,6 +13,7 @@ use crate::{
         template::{Template, Values},
     },
     egress::target::Target,
+    proxy::Body,
     secret::{ExposeSecret, Secret},
 };
 
@@ -40,21 +42,6 @@ impl Injection {
         })
     }
 
-    /// Headers that callers must not set.
-    pub(crate) fn header_names(&self) -> Vec<&str> {
-        self.headers.keys().map(String::as_str).collect()
-    }
-
-    /// Query parameters that callers must not set.
-    pub(crate) fn query_names(&self) -> Vec<&str> {
-        self.query.keys().map(String::as_str).collect()
-    }
-
-    /// Fields of a JSON or form body that the connection sets.
-    pub(crate) fn body_fields(&self) -> impl Iterator<Item = (&str, &Secret)> {
-        self.body.iter().map(|(name, value)| (name.as_str(), value))
-    }
-
     /// Adds the query parameters.
     pub(crate) fn address(&self, target: &mut Target) {
         for (name, value) in &self.query {
@@ -74,6 +61,29 @@ impl Injection {
             headers.insert(name, value);
         }
         Ok(())
+    }
+
+    /// The body as bytes with the fields that the connection sets, and its type.
+    pub(crate) fn fill_body(&self, body: &Body) -> Result<(Bytes, Option<&'static str>)> {
+        const JSON: &str = "application/json";
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let fields = || self.body.iter().map(|(name, value)| (name.as_str(), value.expose_secret()));
+        match body {
+            Body::Empty => Ok((Bytes::new(), None)),
+            Body::Bytes(bytes) => Ok((bytes.clone(), None)),
+            Body::Json(Value::Object(object)) => {
+                let mut object = object.clone();
+                object.extend(fields().map(|(name, value)| (name.to_owned(), value.into())));
+                Ok((Value::Object(object).to_string().into(), Some(JSON)))
+            }
+            Body::Json(json) => Ok((json.to_string().into(), Some(JSON))),
+            Body::Form(pairs) => {
+                let own = pairs.iter().filter(|(name, _)| !self.body.contains_key(name));
+                let mut form = form_urlencoded::Serializer::new(String::new());
+                form.extend_pairs(own).extend_pairs(fields());
+                Ok((form.finish().into(), Some(FORM)))
+            }
+        }
     }
 
     /// The request that asks whose credential this is, sent to `url`.

@@ -1,6 +1,8 @@
 //! Connected accounts: one person's credential on one connection.
 
-use std::{sync::Arc, time::Duration};
+mod stored;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 
@@ -9,9 +11,9 @@ use crate::{
     names::{ConnectionName, Identifier, Organization},
     page::{self, Page},
     refresh::Need,
-    rows::{AccountFacts, Credential, StoredAccount, StoredConnection},
+    rows::{Credential, StoredAccount},
     secret::Secret,
-    store::{AccountFilter, AccountKey, Change, Commit},
+    store::{AccountFilter, Change, Commit, ConnectionKey},
     time::Timestamp,
 };
 
@@ -199,7 +201,7 @@ impl Engine {
         if stored.status != Status::Active {
             return Ok((self.account_view(&connection, &stored), None));
         }
-        match self.fresh(stored, Need::ValidFor(Duration::ZERO)).await {
+        match self.fresh(&connection, stored, Need::ValidFor(Duration::ZERO)).await {
             Ok((stored, credential)) => {
                 let token = token_of(&stored, credential);
                 Ok((self.account_view(&connection, &stored), Some(token)))
@@ -216,8 +218,8 @@ impl Engine {
     /// `AUTHORIZATION_REQUIRED`, `REAUTHORIZATION_REQUIRED`, and what a refresh met.
     pub async fn token(self: &Arc<Self>, account: &AccountRef, min_validity: Duration) -> Result<Token> {
         self.ensure_open()?;
-        let (_, stored) = self.stored_account(account).await?;
-        let (stored, credential) = self.fresh(stored, Need::ValidFor(min_validity)).await?;
+        let (connection, stored) = self.stored_account(account).await?;
+        let (stored, credential) = self.fresh(&connection, stored, Need::ValidFor(min_validity)).await?;
         Ok(token_of(&stored, credential))
     }
 
@@ -252,10 +254,17 @@ impl Engine {
         }
         let rows = self.rows.store.accounts(organization.as_str(), &filter, after.as_deref(), size + 1).await?;
         let Page { rows, next } = page::cut(rows, size, |row| &row.id);
+        let mut connections = HashMap::new();
         let mut accounts = Vec::with_capacity(rows.len());
         for row in rows {
-            let connection = self.connection_by_id(organization, &row.connection_id).await?;
-            accounts.push(self.account_view(&connection, &self.rows.read_account(organization, row)?));
+            if !connections.contains_key(&row.connection_id) {
+                let key = ConnectionKey::Id(&row.connection_id);
+                connections.insert(row.connection_id.clone(), self.rows.connection(organization, key).await?);
+            }
+            // One whose connection was deleted since is gone too.
+            if let Some(Some(connection)) = connections.get(&row.connection_id) {
+                accounts.push(self.account_view(connection, &self.rows.read_account(organization, row)?));
+            }
         }
         Ok(AccountPage { accounts, next_page_token: next })
     }
@@ -265,12 +274,14 @@ impl Engine {
         self.ensure_open()?;
         loop {
             let (_, stored) = self.stored_account(account).await?;
+            let id = stored.id.clone();
             let change = Change::DeleteAccount {
                 organization: stored.organization.as_str().into(),
                 id: stored.id,
                 version: stored.version,
             };
             if self.rows.store.commit(vec![change]).await? == Commit::Applied {
+                self.flights.forget(&id);
                 self.announce();
                 return Ok(());
             }
@@ -287,127 +298,14 @@ impl Engine {
             account.expires_at = None;
             account.refresh_at = None;
             account.facts.reason = Some("disconnected".into());
-            // What a refresh under way brings is no longer wanted.
+            account.facts.verifying_until = None;
+            // What an exchange or a refresh under way brings is no longer wanted.
+            account.facts.grants += 1;
             account.facts.request_epoch += 1;
             account.facts.token_epoch = account.facts.request_epoch;
         })
         .await?;
         self.account(account).await
-    }
-
-    /// The account that a caller names, with its connection.
-    pub(crate) async fn stored_account(&self, account: &AccountRef) -> Result<(StoredConnection, StoredAccount)> {
-        let organization = &account.organization;
-        match &account.by {
-            AccountBy::Id(id) => {
-                let account = self.account_by_id(organization, id).await?;
-                Ok((self.connection_by_id(organization, &account.connection_id).await?, account))
-            }
-            AccountBy::Name { connection, identifier } => {
-                let connection = self.stored_connection(organization, connection).await?;
-                let key = AccountKey::Identifier { connection_id: &connection.id, identifier: identifier.as_str() };
-                match self.rows.account(organization, key).await? {
-                    Some(account) => Ok((connection, account)),
-                    None => Err(Error::ConnectedAccountNotFound {
-                        connection: connection.name,
-                        identifier: identifier.as_str().into(),
-                    }),
-                }
-            }
-        }
-    }
-
-    pub(crate) async fn account_by_id(&self, organization: &Organization, id: &str) -> Result<StoredAccount> {
-        self.rows
-            .account(organization, AccountKey::Id(id))
-            .await?
-            .ok_or_else(|| Error::ConnectedAccountNotFound { connection: "any".into(), identifier: id.into() })
-    }
-
-    pub(crate) async fn find_or_create_account(
-        &self,
-        connection: &StoredConnection,
-        identifier: &Identifier,
-    ) -> Result<StoredAccount> {
-        let key = AccountKey::Identifier { connection_id: &connection.id, identifier: identifier.as_str() };
-        loop {
-            if let Some(account) = self.rows.account(&connection.organization, key).await? {
-                return Ok(account);
-            }
-            // Somebody else may make it at the same moment; then theirs is found.
-            if let (account, Commit::Applied) = self.insert_account(connection, identifier).await? {
-                return Ok(account);
-            }
-            self.connection_by_id(&connection.organization, &connection.id).await?;
-        }
-    }
-
-    async fn insert_account(
-        &self,
-        connection: &StoredConnection,
-        identifier: &Identifier,
-    ) -> Result<(StoredAccount, Commit)> {
-        let now = self.clock.now();
-        let mut account = StoredAccount {
-            organization: connection.organization.clone(),
-            id: self.random.id("ca")?,
-            connection_id: connection.id.clone(),
-            identifier: identifier.as_str().into(),
-            status: Status::PendingAuth,
-            facts: AccountFacts::default(),
-            expires_at: None,
-            refresh_at: None,
-            cell: None,
-            created_at: now,
-            updated_at: now,
-            version: 0,
-        };
-        let row = self.rows.write_account(&account)?;
-        let commit = self.rows.store.commit(vec![Change::InsertAccount(row)]).await?;
-        account.version += 1;
-        Ok((account, commit))
-    }
-
-    /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone.
-    pub(crate) async fn change_account(
-        &self,
-        organization: &Organization,
-        id: &str,
-        change: impl Fn(&mut StoredAccount),
-    ) -> Result<()> {
-        while let Some(mut account) = self.rows.account(organization, AccountKey::Id(id)).await? {
-            change(&mut account);
-            account.updated_at = self.clock.now();
-            let row = self.rows.write_account(&account)?;
-            if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {
-                self.announce();
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn account_view(&self, connection: &StoredConnection, account: &StoredAccount) -> Account {
-        let facts = &account.facts;
-        let status = account.status_at(self.clock.now());
-        Account {
-            id: account.id.clone(),
-            organization: account.organization.clone(),
-            connection_id: connection.id.clone(),
-            connection_name: connection.name.clone(),
-            connector: connection.connector.clone(),
-            identifier: account.identifier.clone(),
-            status,
-            reason: facts.reason.clone(),
-            scopes: facts.scopes_granted.clone(),
-            provider_account_id: facts.provider_account_id.clone(),
-            provider_account_label: facts.provider_account_label.clone(),
-            kept: facts.kept.clone(),
-            token_expires_at: account.expires_at,
-            last_refresh_error: facts.last_refresh_error.clone(),
-            created_at: account.created_at,
-            updated_at: account.updated_at,
-        }
     }
 }
 

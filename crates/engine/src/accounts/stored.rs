@@ -1,0 +1,123 @@
+//! Accounts as they are stored: found, made, changed, and shown to callers.
+
+use super::{Account, AccountBy, AccountRef, Status};
+use crate::{
+    Engine, Error, Result,
+    names::{Identifier, Organization},
+    rows::{AccountFacts, StoredAccount, StoredConnection},
+    store::{AccountKey, Change, Commit},
+};
+
+impl Engine {
+    /// The account that a caller names, with its connection.
+    pub(crate) async fn stored_account(&self, account: &AccountRef) -> Result<(StoredConnection, StoredAccount)> {
+        let organization = &account.organization;
+        match &account.by {
+            AccountBy::Id(id) => {
+                let account = self.account_by_id(organization, id).await?;
+                Ok((self.connection_by_id(organization, &account.connection_id).await?, account))
+            }
+            AccountBy::Name { connection, identifier } => {
+                let connection = self.stored_connection(organization, connection).await?;
+                let key = AccountKey::Identifier { connection_id: &connection.id, identifier: identifier.as_str() };
+                match self.rows.account(organization, key).await? {
+                    Some(account) => Ok((connection, account)),
+                    None => Err(Error::account_not_found(&connection.name, identifier.as_str())),
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn account_by_id(&self, organization: &Organization, id: &str) -> Result<StoredAccount> {
+        self.rows
+            .account(organization, AccountKey::Id(id))
+            .await?
+            .ok_or_else(|| Error::ConnectedAccountNotFound { account: format!("`{id}`") })
+    }
+
+    pub(crate) async fn find_or_create_account(
+        &self,
+        connection: &StoredConnection,
+        identifier: &Identifier,
+    ) -> Result<StoredAccount> {
+        let key = AccountKey::Identifier { connection_id: &connection.id, identifier: identifier.as_str() };
+        loop {
+            if let Some(account) = self.rows.account(&connection.organization, key).await? {
+                return Ok(account);
+            }
+            // Somebody else may make it at the same moment; then theirs is found.
+            if let (account, Commit::Applied) = self.insert_account(connection, identifier).await? {
+                return Ok(account);
+            }
+            self.connection_by_id(&connection.organization, &connection.id).await?;
+        }
+    }
+
+    pub(super) async fn insert_account(
+        &self,
+        connection: &StoredConnection,
+        identifier: &Identifier,
+    ) -> Result<(StoredAccount, Commit)> {
+        let now = self.clock.now();
+        let mut account = StoredAccount {
+            organization: connection.organization.clone(),
+            id: self.random.id("ca")?,
+            connection_id: connection.id.clone(),
+            identifier: identifier.as_str().into(),
+            status: Status::PendingAuth,
+            facts: AccountFacts::default(),
+            expires_at: None,
+            refresh_at: None,
+            cell: None,
+            created_at: now,
+            updated_at: now,
+            version: 0,
+        };
+        let row = self.rows.write_account(&account)?;
+        let commit = self.rows.store.commit(vec![Change::InsertAccount(row)]).await?;
+        account.version += 1;
+        Ok((account, commit))
+    }
+
+    /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone.
+    pub(crate) async fn change_account(
+        &self,
+        organization: &Organization,
+        id: &str,
+        change: impl Fn(&mut StoredAccount),
+    ) -> Result<()> {
+        while let Some(mut account) = self.rows.account(organization, AccountKey::Id(id)).await? {
+            change(&mut account);
+            account.updated_at = self.clock.now();
+            let row = self.rows.write_account(&account)?;
+            if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {
+                self.announce();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn account_view(&self, connection: &StoredConnection, account: &StoredAccount) -> Account {
+        let facts = &account.facts;
+        let status = account.status_at(self.clock.now());
+        Account {
+            id: account.id.clone(),
+            organization: account.organization.clone(),
+            connection_id: connection.id.clone(),
+            connection_name: connection.name.clone(),
+            connector: connection.connector.clone(),
+            identifier: account.identifier.clone(),
+            status,
+            reason: facts.reason.clone(),
+            scopes: facts.scopes_granted.clone(),
+            provider_account_id: facts.provider_account_id.clone(),
+            provider_account_label: facts.provider_account_label.clone(),
+            kept: facts.kept.clone(),
+            token_expires_at: account.expires_at,
+            last_refresh_error: facts.last_refresh_error.clone(),
+            created_at: account.created_at,
+            updated_at: account.updated_at,
+        }
+    }
+}
