@@ -4,6 +4,7 @@
 mod addresses;
 mod documented;
 mod messages;
+mod reference;
 
 use std::{sync::Arc, time::Duration};
 
