@@ -6,6 +6,7 @@
 mod accounts;
 mod attacks;
 mod connections;
+mod connectors;
 mod flaky;
 mod flows;
 mod provider;

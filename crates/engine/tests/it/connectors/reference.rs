@@ -1,0 +1,115 @@
+//! `docs/connectors.md` says what the schema has, no more and no less, and its example is a connector.
+
+use std::{collections::BTreeMap, fmt};
+
+use onbehalf_engine::{
+    catalogue::{
+        Catalogue,
+        field::Field,
+        schema::{Connector, Jwt, Method, Probe, Send, Step},
+    },
+    oauth::ResponsePaths,
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
+
+const DOCS: &str = include_str!("../../../../../docs/connectors.md");
+
+#[test]
+fn the_docs_name_every_key_of_the_schema_and_no_other() {
+    let schema = [
+        ("the file", keys::<Connector>(&["extends"])),
+        ("`fields.<name>`", keys::<Field>(&[])),
+        ("`probe`", keys::<Probe>(&[])),
+        ("`auth.<name>`", keys::<Method>(&["extends"])),
+        ("`….response`", keys::<ResponsePaths>(&[])),
+        ("`….send`", keys::<Send>(&[])),
+        ("`….jwt`", keys::<Jwt>(&[])),
+        ("`….steps[]`", keys::<Step>(&[])),
+    ];
+    let documented = documented();
+    assert_eq!(documented.len(), schema.len());
+    for (place, keys) in schema {
+        assert_eq!(documented.get(place), Some(&keys), "{place}");
+    }
+}
+
+#[test]
+fn the_example_of_the_docs_is_a_connector() {
+    let example = DOCS.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let catalogue = Catalogue::embedded().unwrap().overlay([("acme.toml".to_owned(), example.to_owned())]).unwrap();
+    assert!(catalogue.connector("acme").unwrap().supported_method(None).is_ok());
+    assert!(catalogue.lint().is_empty());
+}
+
+/// What the table's first two columns say: place → keys, sorted.
+fn documented() -> BTreeMap<String, Vec<String>> {
+    let table = DOCS.split("## Every key").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let mut documented: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut place = String::new();
+    for row in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| in ")) {
+        let mut cells = row.split('|').skip(1).map(str::trim);
+        let (first, keys) = (cells.next().unwrap(), cells.next().unwrap());
+        if !first.is_empty() {
+            place = first.to_owned();
+        }
+        let keys = keys.split(", ").map(|key| key.trim_matches(['`', '*']).to_owned());
+        documented.entry(place.clone()).or_default().extend(keys);
+    }
+    for keys in documented.values_mut() {
+        keys.sort_unstable();
+    }
+    documented
+}
+
+/// The keys that a table of this type has, and those that are taken out before it is read; sorted.
+fn keys<'de, T: Deserialize<'de>>(besides: &[&str]) -> Vec<String> {
+    let Err(Keys(known)) = T::deserialize(Asked) else { panic!("nothing can be read here") };
+    let mut keys: Vec<String> = known.iter().chain(besides).map(|key| (*key).to_owned()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Reads nothing, and remembers which keys it was asked for.
+struct Asked;
+
+#[derive(Debug)]
+struct Keys(&'static [&'static str]);
+
+impl fmt::Display for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for Keys {}
+
+impl Error for Keys {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self(&[])
+    }
+}
+
+impl<'de> Deserializer<'de> for Asked {
+    type Error = Keys;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Keys> {
+        Err(Keys(&[]))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        keys: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Keys> {
+        Err(Keys(keys))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
