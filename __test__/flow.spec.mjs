@@ -1,7 +1,7 @@
 /** The whole of an authorization against a strict provider: what must work, and what an attacker must not achieve. */
 import test from 'ava'
 
-import { PlainBrowser, consent } from './support/browser.mjs'
+import { PlainBrowser, consent, interrupted } from './support/browser.mjs'
 import { account, openEnvironment } from './support/environment.mjs'
 import { grace, startProvider } from './support/provider.mjs'
 
@@ -105,22 +105,6 @@ async function connected(t) {
   await consent(new PlainBrowser(), await environment.link(), { as: 'Agree' })
   await environment.actions.waitForConnectedAccount({ ...account, timeoutMs: 10_000 })
   return environment
-}
-
-/** Consents, but stops before the callback is opened, as one who steals or forges it would. */
-async function interrupted(link) {
-  const browser = new PlainBrowser()
-  let callback
-  browser.onRedirect = (url) => {
-    if (!url.pathname.startsWith('/callback/')) return url
-    callback = url
-    throw new Error('interrupted')
-  }
-  await consent(browser, link, { as: 'Agree' }).catch((error) => {
-    if (!callback) throw error
-  })
-  browser.onRedirect = (url) => url
-  return { browser, url: callback }
 }
 
 const grants = ({ tokenRequests }) => tokenRequests.map(({ grantType }) => grantType)

@@ -69,3 +69,19 @@ export async function consent(browser, link, { as = '' } = {}) {
   await browser.press()
   await browser.press(as)
 }
+
+/** Consents, but stops before the callback is opened, as one who steals or forges it would. */
+export async function interrupted(link) {
+  const browser = new PlainBrowser()
+  let callback
+  browser.onRedirect = (url) => {
+    if (!url.pathname.startsWith('/callback/')) return url
+    callback = url
+    throw new Error('interrupted')
+  }
+  await consent(browser, link, { as: 'Agree' }).catch((error) => {
+    if (!callback) throw error
+  })
+  browser.onRedirect = (url) => url
+  return { browser, url: callback }
+}

@@ -9,16 +9,19 @@ export const account = { connectionName: 'app', identifier: 'user_123' }
 /**
  * Opens it against the provider that `start` starts, given the redirect URI. Both end with the test.
  *
- * Gmail's connector lends its manners: its endpoints are replaced by the provider's.
+ * Gmail's connector lends its manners: its endpoints are replaced by the provider's. `asked` are options, or makes them
+ * when it is given the provider; `scopes` and `connection` among them concern the connection.
  */
-export async function openEnvironment(t, start, { scopes, ...options } = {}) {
+export async function openEnvironment(t, start, asked = {}) {
   const port = await freePort()
   const origin = `http://localhost:${port}`
   const provider = await start({ redirectUris: [`${origin}/callback/app`] })
   t.teardown(provider.close)
 
   const { clientId, clientSecret, endpoints } = provider
-  const connections = { app: { connector: 'gmail', clientId, clientSecret, endpoints, ...(scopes && { scopes }) } }
+  const { scopes, connection, ...options } = typeof asked === 'function' ? asked(provider) : asked
+  const app = connection ?? { connector: 'gmail', endpoints }
+  const connections = { app: { clientId, clientSecret, scopes, ...app } }
   const onbehalf = new Onbehalf({ store: ':memory:', port, connections, ...options })
   t.teardown(() => onbehalf.close())
 
@@ -28,7 +31,7 @@ export async function openEnvironment(t, start, { scopes, ...options } = {}) {
     onbehalf,
     origin,
     provider,
-    link: async () => (await actions.getAuthorizationLink(account)).link,
+    link: async (options) => (await actions.getAuthorizationLink({ ...account, ...options })).link,
     status: async () => (await actions.getOrCreateConnectedAccount(account)).connectedAccount.status,
   }
 }
