@@ -48,7 +48,7 @@ export interface CallOptions {
 }
 
 /** Parameters of a query or a form. An array repeats its name; `undefined` leaves it out. */
-export type Parameters = Record<string, Parameter | Parameter[] | undefined>
+export type RequestParameters = Record<string, Parameter | Parameter[] | undefined>
 /** One value of a parameter. */
 export type Parameter = string | number | boolean
 
@@ -110,6 +110,7 @@ export type ErrorCode =
   | 'TARGET_NOT_ALLOWED'
   | 'PROVIDER_UNREACHABLE'
   | 'PROVIDER_UNAVAILABLE'
+  | 'ANSWER_LOST'
   | 'PROVIDER_RESPONSE_INVALID'
   | 'TIMED_OUT'
   | 'KEY_INVALID'
@@ -125,7 +126,6 @@ export type ErrorCode =
   | 'INTEGRITY_FAILED'
   | 'LIMIT_REACHED'
   | 'PORT_IN_USE'
-  | 'LIMIT_REACHED'
   | 'CLOSED'
   | 'INTERNAL'
 
@@ -143,6 +143,9 @@ export declare class Actions {
   /**
    * Confirms who consented, when users are verified: only then is their credential fetched and stored. Another
    * identifier than the link's destroys what was held.
+   *
+   * `identifier` must be the user of your app's own session. Never take it from the request that came with
+   * `auth_request_id`: whoever sends that request can write anything into it.
    */
   verifyConnectedAccountUser(options: VerifyOptions & CallOptions): Promise<UserVerified>
   /**
@@ -613,18 +616,23 @@ export interface OnbehalfOptions {
    * @default './.onbehalf/store.db'
    */
   store?: string
-  /** The key that seals the store: 32 bytes in base64. `ONBEHALF_KEY`. Without any, one is made beside the store. */
+  /**
+   * The key that seals the store: 32 bytes in base64. `ONBEHALF_KEY`. Without any, one is made with the store and
+   * kept in your user's configuration folder, never beside the store; with a public URL that is not a loopback one,
+   * it is required.
+   */
   key?: string
   /** A file that holds the key. `ONBEHALF_KEY_FILE`. */
   keyFile?: string
   /**
-   * Where browsers reach this environment: `https`, or `http` on a loopback host. `ONBEHALF_PUBLIC_URL`.
+   * Where browsers reach this environment: `https`, or `http` on a loopback host. `ONBEHALF_PUBLIC_URL`. With it, you
+   * serve the pages there: by `handler` in your own server, or by `listen()`.
    * @default `http://localhost:${port}`
    */
   publicUrl?: string
   /**
-   * The port of this machine on which the pages are served while the public URL is a loopback one; 0 is any that is
-   * free. `ONBEHALF_PORT`.
+   * The port of this machine's loopback addresses on which the first link, or `listen()`, serves the pages; 0 is any
+   * that is free. `ONBEHALF_PORT`.
    * @default 7415
    */
   port?: number
@@ -664,11 +672,11 @@ export interface RequestOptions {
    */
   method?: string
   /** The query's parameters; an array repeats its name. */
-  queryParams?: Parameters
+  queryParams?: RequestParameters
   /** An object or an array is sent as JSON; a string or bytes as they are, with a `content-type` of your own. */
   body?: object | string | Uint8Array
   /** Sent as a form (`application/x-www-form-urlencoded`), instead of `body`. */
-  formData?: Parameters
+  formData?: RequestParameters
   /** Further headers. Those that carry the credential, or concern the connection itself, are not yours to set. */
   headers?: Record<string, string>
 }
@@ -702,4 +710,6 @@ export interface VerifyOptions {
   authRequestId: string
   /** Your app's own id of the person whose session it is. */
   identifier: string
+  /** The tenant. The default one unless said. */
+  organizationId?: string
 }

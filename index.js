@@ -7,7 +7,12 @@ class OnbehalfError extends Error {
     Object.assign(this, { code, retryable, details })
   }
 }
-Object.defineProperty(OnbehalfError.prototype, 'name', { value: 'OnbehalfError', configurable: true, writable: true })
+Object.defineProperty(OnbehalfError.prototype, 'name', {
+  __proto__: null,
+  value: 'OnbehalfError',
+  configurable: true,
+  writable: true,
+})
 
 /** A native failure, with a stack that begins where `entry` was called. Anything else the caller's own code threw. */
 const known = (error, entry) => {
@@ -31,12 +36,16 @@ const lifted = (method) => {
 
 const methodsOf = ({ prototype }) =>
   Object.getOwnPropertyNames(prototype).filter(
-    (name) => name !== 'constructor' && Object.getOwnPropertyDescriptor(prototype, name).value,
+    (name) => name !== 'constructor' && Object.hasOwn(Object.getOwnPropertyDescriptor(prototype, name), 'value'),
   )
 
 const { Actions, ApiResponse, Connections, Connectors } = native
 for (const room of [Actions, Connections, Connectors, native.Onbehalf])
   for (const name of methodsOf(room)) room.prototype[name] = lifted(room.prototype[name])
+
+/** A method that can be passed around: `export const GET = onbehalf.handler`. */
+const bind = (object, name) =>
+  Object.defineProperty(object, name, { __proto__: null, value: object[name].bind(object), configurable: true })
 
 class Onbehalf extends native.Onbehalf {
   constructor(options) {
@@ -45,27 +54,47 @@ class Onbehalf extends native.Onbehalf {
     } catch (error) {
       throw known(error, Onbehalf)
     }
-    for (const room of ['actions', 'connections', 'connectors'])
-      Object.defineProperty(this, room, { value: super[room] })
+    for (const [name, type] of Object.entries({ actions: Actions, connections: Connections, connectors: Connectors })) {
+      const room = super[name]
+      for (const method of methodsOf(type)) bind(room, method)
+      Object.defineProperty(this, name, { __proto__: null, value: room })
+    }
+    for (const method of ['handler', 'listen', 'close']) bind(this, method)
   }
 
   async handler(request) {
     const { method, url, headers } = request
-    const body = new Uint8Array(await request.arrayBuffer())
+    const body = method === 'POST' ? await beginning(request.body) : new Uint8Array()
     const [status, fields, bytes] = await super.handler({ method, url, headers: [...headers], body })
     return new Response(bytes.length ? bytes : null, { status, headers: fields })
   }
 }
 
+/** As much of a body as the pages take, and a byte more, so that they see when it is too long. */
+async function beginning(stream) {
+  const most = 8 * 1024 + 1
+  const parts = []
+  let length = 0
+  for await (const part of stream ?? []) {
+    parts.push(part.subarray(0, most - length))
+    length += parts.at(-1).length
+    // Leaving the loop cancels the stream.
+    if (length === most) break
+  }
+  return Buffer.concat(parts)
+}
+
+// Loaded again, as test runners do, this module has the same addon, and shares the default client and one exit listener.
+const shared = (process[Symbol.for(`onbehalf ${__dirname}`)] ??= { standard: undefined, listening: false })
+
 /** The default client: made when first used, so that variables set until then are seen. */
-let standard
 const actions = {}
 for (const name of methodsOf(Actions))
-  actions[name] = lifted((...args) => (standard ??= new Onbehalf()).actions[name](...args))
+  actions[name] = lifted((...args) => (shared.standard ??= new Onbehalf()).actions[name](...args))
 
-// Node asks its exit listeners before it stops; what is under way is waited for. Loaded again, this module has the same
-// addon, and one listener will do.
-process[Symbol.for(`onbehalf ${__dirname}`)] ??= process.on('exit', native.drain)
+// Node asks its exit listeners before it stops; what is under way is waited for.
+if (!shared.listening) process.on('exit', native.drain)
+shared.listening = true
 
 module.exports.Onbehalf = Onbehalf
 module.exports.OnbehalfError = OnbehalfError

@@ -22,8 +22,7 @@ const load = () => {
     }
   }
   throw new Error(
-    `onbehalf has no addon for ${platform}-${arch}. Install the package again with optional dependencies allowed, ` +
-      'or build it in a checkout with `npm run build` (needs Rust).',
+    `onbehalf has no addon for ${platform}-${arch} here. Build it where the package lies: \`npm run build\` (needs Rust).`,
     cause && { cause },
   )
 }

@@ -1,4 +1,5 @@
 /** User verification: the app says whose browser came back, and only then is the code worth anything (A01, A10, A11). */
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -176,7 +177,7 @@ test('whoever refuses at the provider needs no verification', async (t) => {
 test('a public address needs a decision on how users are verified, before anything is opened', async (t) => {
   const store = join(tmpdir(), `onbehalf-undecided-${process.pid}`, 'store.db')
   const publicUrl = 'https://connect.example.com'
-  const { actions } = open(t, { store, publicUrl })
+  const { actions } = open(t, { store, publicUrl, key: randomBytes(32).toString('base64') })
   const error = await failure(() => actions.listConnections())
   t.like(error, { code: 'USER_VERIFICATION_UNDECIDED', retryable: false, details: { publicUrl } })
   t.regex(error.message, /`userVerification`: "app" \(with `userVerifyUrls`\) or "none"/)

@@ -54,7 +54,7 @@ test('a signal ends the wait of its caller alone', async (t) => {
 test('a wait ends when its time is up', async (t) => {
   const actions = await pending(t)
   const error = await failure(() => actions.waitForConnectedAccount({ ...account, timeoutMs: 20 }))
-  t.like(error, { code: 'TIMED_OUT', retryable: true, details: { afterMs: '20' } })
+  t.like(error, { code: 'TIMED_OUT', retryable: false, details: { afterMs: '20' } })
 })
 
 test('a wait ends when the instance is closed', async (t) => {

@@ -4,6 +4,7 @@
  * In a terminal it prints the link and waits for you to click. With `--auto`, or where nobody watches, it plays the
  * person itself: in headless Chromium where there is one, else over plain HTTP.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +23,9 @@ const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
 
 /** What is undone at the end, the last first. */
+// Whatever the shell says of another environment is not the demo's business.
+for (const name of Object.keys(process.env)) if (/^(ONBEHALF|SCALEKIT)_/.test(name)) delete process.env[name]
+
 const cleanUp = []
 
 /** What the emulated Google sees of the authorization, in the order in which it happens. */
@@ -47,6 +51,7 @@ async function demonstrate() {
   const onbehalf = new Onbehalf({
     port,
     store: join(folder, 'store.db'),
+    key: randomBytes(32).toString('base64'),
     connections: { gmail: { clientId, clientSecret, endpoints } },
   })
   cleanUp.push(() => onbehalf.close())
@@ -72,7 +77,7 @@ async function authorized(actions, link) {
   const active = (timeoutMs) => actions.waitForConnectedAccount({ ...account, timeoutMs, signal: stop.signal })
   if (!alone) {
     note(`Open the link, as ${ada.name} would. Ctrl-C ends the demo.`)
-    return (await active(15 * 60_000)).connectedAccount
+    return (await active(10 * 60_000)).connectedAccount
   }
 
   const browser = await openBrowser()

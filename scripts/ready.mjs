@@ -15,15 +15,16 @@ export async function ready() {
 
 /** Installs exactly what the lock file names, unless that was done since it last changed. */
 export async function installPackages() {
-  if (Number.parseInt(process.versions.node) < 20)
-    throw new Failed(`Node ${process.version} is too old. onbehalf needs Node 20, 22 or newer.`)
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  const supported = (major === 20 && minor >= 17) || (major === 22 && minor >= 13) || major >= 24
+  if (!supported) throw new Failed(`Node ${process.version} is not supported. Take 20.17, 22.13, 24 or newer ones.`)
 
   const changed = (file) => statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
   // npm writes this one last, when all is in place.
   if (changed('node_modules/.package-lock.json') > changed('package-lock.json')) return
 
   say('Installing packages…')
-  const args = ['ci', '--no-audit', '--no-fund']
+  const args = ['ci', '--no-audit', '--no-fund', '--ignore-scripts']
   // npm tells the scripts that it runs where it is itself. By name, Windows finds it only through a shell.
   const npm = process.env.npm_execpath
   await (npm ? must(process.execPath, [npm, ...args]) : must('npm', args, { shell: process.platform === 'win32' }))

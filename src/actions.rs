@@ -1,6 +1,6 @@
 //! What agents do: links, connected accounts, tokens, requests.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use napi::{Env, Result, Unknown, bindgen_prelude::PromiseRaw};
 use napi_derive::napi;
@@ -26,6 +26,9 @@ use crate::{
     promise::{Abandoned, promise},
     response::ApiResponse,
 };
+
+/// How long `request` waits unless it is told.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What agents do on behalf of people. Every method rejects with an `OnbehalfError`.
 #[napi]
@@ -65,6 +68,9 @@ impl Actions {
 
     /// Confirms who consented, when users are verified: only then is their credential fetched and stored. Another
     /// identifier than the link's destroys what was held.
+    ///
+    /// `identifier` must be the user of your app's own session. Never take it from the request that came with
+    /// `auth_request_id`: whoever sends that request can write anything into it.
     #[napi(ts_args_type = "options: VerifyOptions & CallOptions", ts_return_type = "Promise<UserVerified>")]
     pub fn verify_connected_account_user<'env>(
         &self,
@@ -72,7 +78,7 @@ impl Actions {
         options: Unknown<'_>,
     ) -> Result<PromiseRaw<'env, UserVerified>> {
         call::<VerifyOptions, _, _, _, _>(env, &self.instance, options, |engine, asked: Verification| async move {
-            engine.verify_user(asked.nonce.expose_secret(), &asked.identifier).await
+            engine.verify_user(&asked.organization, asked.nonce.expose_secret(), &asked.identifier).await
         })
     }
 
@@ -255,8 +261,10 @@ impl Actions {
     #[napi(ts_args_type = "options: RequestOptions & CallOptions", ts_return_type = "Promise<ApiResponse>")]
     pub fn request<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ApiResponse>> {
         attempt(env, || {
-            let Call::<'_, ProxyRequest> { mut asked, patience } = Call::read::<RequestOptions>(options)?;
-            asked.timeout = patience.timeout;
+            let Call::<'_, ProxyRequest> { mut asked, mut patience } = Call::read::<RequestOptions>(options)?;
+            let timeout = *patience.timeout.get_or_insert(DEFAULT_TIMEOUT);
+            // One clock: the promise's. The engine's stands behind it.
+            asked.timeout = Some(timeout + Duration::from_secs(5));
             enlist(env, &self.instance)?;
             let instance = self.instance.clone();
             promise(env, patience, Abandoned::Stops, async move {

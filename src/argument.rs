@@ -171,7 +171,8 @@ impl<'env> Reader<'env> {
                 continue;
             }
             if self.path.is_empty() && name == "signal" {
-                self.signal = Some(property);
+                // `null` says the same as leaving it out.
+                self.signal = (property.get_type()? != ValueType::Null).then_some(property);
                 continue;
             }
             self.path.push(name);

@@ -50,6 +50,7 @@ pub(crate) struct TokenWanted {
 
 /// A person to verify.
 pub(crate) struct Verification {
+    pub(crate) organization: Organization,
     pub(crate) nonce: Secret,
     pub(crate) identifier: Identifier,
 }
@@ -120,7 +121,11 @@ impl TryFrom<VerifyOptions> for Verification {
     type Error = Error;
 
     fn try_from(options: VerifyOptions) -> Result<Self> {
-        Ok(Self { nonce: options.auth_request_id, identifier: Identifier::parse(&options.identifier)? })
+        Ok(Self {
+            organization: organization(options.organization_id)?,
+            nonce: options.auth_request_id,
+            identifier: Identifier::parse(&options.identifier)?,
+        })
     }
 }
 

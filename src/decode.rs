@@ -12,8 +12,8 @@ use serde::de::{
 
 use crate::argument::{Value, path};
 
-/// The largest whole number that a JavaScript number holds with certainty: 2⁵³ − 1.
-const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+/// Whole numbers below this are written as such, as JavaScript writes them.
+const TWO_TO_THE_63: f64 = 9_223_372_036_854_775_808.0;
 /// From here on a suggestion is more likely right than wrong.
 const ALIKE: f64 = 0.8;
 
@@ -125,7 +125,7 @@ impl<'de> Deserializer<'de> for Value {
         match self {
             Self::Null => visitor.visit_unit(),
             Self::Bool(bool) => visitor.visit_bool(bool),
-            Self::Number(number) if number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER => {
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < TWO_TO_THE_63 => {
                 visitor.visit_i64(number as i64)
             }
             Self::Number(number) => visitor.visit_f64(number),

@@ -48,7 +48,7 @@ export interface CallOptions {
 }
 
 /** Parameters of a query or a form. An array repeats its name; `undefined` leaves it out. */
-export type Parameters = Record<string, Parameter | Parameter[] | undefined>
+export type RequestParameters = Record<string, Parameter | Parameter[] | undefined>
 /** One value of a parameter. */
 export type Parameter = string | number | boolean
 
@@ -110,6 +110,7 @@ export type ErrorCode =
   | 'TARGET_NOT_ALLOWED'
   | 'PROVIDER_UNREACHABLE'
   | 'PROVIDER_UNAVAILABLE'
+  | 'ANSWER_LOST'
   | 'PROVIDER_RESPONSE_INVALID'
   | 'TIMED_OUT'
   | 'KEY_INVALID'
@@ -125,6 +126,5 @@ export type ErrorCode =
   | 'INTEGRITY_FAILED'
   | 'LIMIT_REACHED'
   | 'PORT_IN_USE'
-  | 'LIMIT_REACHED'
   | 'CLOSED'
   | 'INTERNAL'

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use onbehalf_engine::{Engine, Error, Result, egress::guard::is_loopback_host};
+use onbehalf_engine::{Engine, Error, Result};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -18,8 +18,6 @@ use crate::{
 /// An environment that is opened by its first call. Shared by the objects that JavaScript has of it.
 pub(crate) struct Instance {
     plan: Plan,
-    /// Whether the app serves the pages itself, through `handler`.
-    mounted: AtomicBool,
     /// Whether [`crate::exit`] knows it.
     enlisted: AtomicBool,
     closed: AtomicBool,
@@ -40,7 +38,7 @@ struct Open {
 impl Instance {
     pub(crate) fn new(plan: Plan) -> Self {
         let no = || AtomicBool::new(false);
-        Self { plan, mounted: no(), enlisted: no(), closed: no(), state: Mutex::new(State::Unopened) }
+        Self { plan, enlisted: no(), closed: no(), state: Mutex::new(State::Unopened) }
     }
 
     /// Whether this was asked before.
@@ -64,8 +62,7 @@ impl Instance {
     pub(crate) async fn reachable_engine(&self) -> Result<Arc<Engine>> {
         let mut state = self.state.lock().await;
         let open = self.open(&mut state).await?;
-        if open.serving.is_none() && !self.mounted.load(Ordering::Relaxed) && is_loopback_host(open.engine.public_url())
-        {
+        if open.serving.is_none() && self.plan.serves {
             open.serving = Some(self.serve(&open.engine).await?);
         }
         Ok(open.engine.clone())
@@ -83,18 +80,18 @@ impl Instance {
 
     /// Answers one request to the pages, for an app that serves them itself.
     pub(crate) async fn answer(&self, request: WebRequest) -> Result<WebResponse> {
-        self.mounted.store(true, Ordering::Relaxed);
         Ok(answer(self.engine().await?, request).await)
     }
 
     /// Stops serving, lets what is under way finish, closes the store. The second time does nothing.
     pub(crate) async fn close(&self) -> Result<()> {
         let mut state = self.state.lock().await;
-        let State::Open(open) = std::mem::replace(&mut *state, State::Closed) else { return Ok(()) };
-        if let Some(serving) = open.serving {
-            serving.stop().await;
-        }
-        let closed = open.engine.close().await;
+        let before = std::mem::replace(&mut *state, State::Closed);
+        let closed = match before {
+            State::Open(Open { engine, serving: Some(serving) }) => tokio::join!(serving.stop(), engine.close()).1,
+            State::Open(Open { engine, serving: None }) => engine.close().await,
+            State::Unopened | State::Closed => Ok(()),
+        };
         self.closed.store(true, Ordering::Relaxed);
         closed
     }

@@ -16,16 +16,19 @@ pub struct OnbehalfOptions {
     /// The path of the store's file, or `':memory:'` (gone with the process). `ONBEHALF_STORE`.
     /// @default './.onbehalf/store.db'
     pub store: Option<String>,
-    /// The key that seals the store: 32 bytes in base64. `ONBEHALF_KEY`. Without any, one is made beside the store.
+    /// The key that seals the store: 32 bytes in base64. `ONBEHALF_KEY`. Without any, one is made with the store and
+    /// kept in your user's configuration folder, never beside the store; with a public URL that is not a loopback one,
+    /// it is required.
     #[napi(ts_type = "string")]
     pub key: Option<Secret>,
     /// A file that holds the key. `ONBEHALF_KEY_FILE`.
     pub key_file: Option<String>,
-    /// Where browsers reach this environment: `https`, or `http` on a loopback host. `ONBEHALF_PUBLIC_URL`.
+    /// Where browsers reach this environment: `https`, or `http` on a loopback host. `ONBEHALF_PUBLIC_URL`. With it, you
+    /// serve the pages there: by `handler` in your own server, or by `listen()`.
     /// @default `http://localhost:${port}`
     pub public_url: Option<String>,
-    /// The port of this machine on which the pages are served while the public URL is a loopback one; 0 is any that is
-    /// free. `ONBEHALF_PORT`.
+    /// The port of this machine's loopback addresses on which the first link, or `listen()`, serves the pages; 0 is any
+    /// that is free. `ONBEHALF_PORT`.
     /// @default 7415
     pub port: Option<u16>,
     /// Who asks, as the pages say it. `ONBEHALF_APP_NAME`.
@@ -159,6 +162,8 @@ pub struct VerifyOptions {
     pub auth_request_id: Secret,
     /// Your app's own id of the person whose session it is.
     pub identifier: String,
+    /// The tenant. The default one unless said.
+    pub organization_id: Option<String>,
 }
 
 /// Which connected accounts to list.
@@ -231,13 +236,13 @@ pub struct RequestOptions {
     /// @default 'GET'
     pub method: Option<String>,
     /// The query's parameters; an array repeats its name.
-    #[napi(ts_type = "Parameters")]
+    #[napi(ts_type = "RequestParameters")]
     pub query_params: Option<Parameters>,
     /// An object or an array is sent as JSON; a string or bytes as they are, with a `content-type` of your own.
     #[napi(ts_type = "object | string | Uint8Array")]
     pub body: Option<BodyOption>,
     /// Sent as a form (`application/x-www-form-urlencoded`), instead of `body`.
-    #[napi(ts_type = "Parameters")]
+    #[napi(ts_type = "RequestParameters")]
     pub form_data: Option<Parameters>,
     /// Further headers. Those that carry the credential, or concern the connection itself, are not yours to set.
     #[napi(ts_type = "Record<string, string>")]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use indexmap::IndexMap;
 use napi::{
-    Env, JsValue as _, Property, Result, Unknown,
+    Env, JsValue as _, Property, PropertyAttributes, Result, Unknown,
     bindgen_prelude::{FnArgs, Function, JsObjectValue as _, Object, PromiseRaw, This, Uint8Array},
 };
 use napi_derive::napi;
@@ -69,7 +69,10 @@ impl ApiResponse {
             false => text.to_unknown(),
         };
         // The next reader finds it on the object itself: parsed once, and the same each time.
-        this.object.define_properties(&[Property::new().with_utf8_name("data")?.with_value(&data)])?;
+        // Not among what is printed: it is the person's mail.
+        let data_property = Property::new().with_utf8_name("data")?.with_value(&data);
+        let hidden = data_property.with_property_attributes(PropertyAttributes::Configurable);
+        this.object.define_properties(&[hidden])?;
         Ok(data)
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     /// Complete but for a public URL that follows a free port.
     settings: Settings,
     port: u16,
+    /// Whether the first link starts the pages. With a public URL and no port, the app says where they are.
+    pub(crate) serves: bool,
     /// Whether the port is not known before it is bound.
     follows_port: bool,
     /// What this version cannot do yet, though it was asked for.
@@ -42,25 +44,30 @@ impl Plan {
             (None, Some(url)) => Some(parse_url("ONBEHALF_PUBLIC_URL", &url)?),
             (None, None) => None,
         };
-        let own_port = given_url.as_ref().filter(|url| is_loopback_host(url)).and_then(Url::port);
-        let port = options.port.or(environment.port).or(own_port).unwrap_or(DEFAULT_PORT);
+        let own_port = given_url.as_ref().filter(|url| is_loopback_host(url)).and_then(Url::port_or_known_default);
+        let given_port = options.port.or(environment.port);
+        if own_port.is_some() && given_port == Some(0) {
+            return Err(Error::invalid("port", "must not be 0 beside `publicUrl`: browsers would not find it"));
+        }
+        let port = given_port.or(own_port).unwrap_or(DEFAULT_PORT);
         let store = options.store.or(environment.store.take()).unwrap_or_else(|| DEFAULT_STORE.into());
         let given_keys = (options.key, options.key_file);
         let connections = connections(options.connections.unwrap_or_default(), &mut environment)?;
         let settings = Settings {
-            key: key(given_keys, &mut environment, &store)?,
+            key: key(given_keys, &mut environment, &store, given_url.as_ref())?,
             store: location(&store)?,
             public_url: given_url.clone().map_or_else(|| local_url(port), Ok)?,
             app_name: options.app_name.or(environment.app_name),
             user_verification: verification(options.user_verification, environment.user_verification.as_deref())?,
-            user_verify_urls: verify_urls(options.user_verify_urls, environment.user_verify_urls)?,
+            user_verify_urls: options.user_verify_urls.or(environment.user_verify_urls).unwrap_or_default(),
             connections,
             connectors: (options.connectors.unwrap_or_default().into_iter())
                 .map(|(slug, text)| (format!("{slug}.toml"), text))
                 .collect(),
             proxy: options.proxy.map(|url| parse_url("proxy", &url)).transpose()?,
         };
-        Ok(Self { settings, port, follows_port: given_url.is_none() && port == 0, unsupported })
+        let serves = given_url.is_none() || given_port.is_some() && given_url.as_ref().is_some_and(is_loopback_host);
+        Ok(Self { settings, port, serves, follows_port: given_url.is_none() && port == 0, unsupported })
     }
 
     /// The port that the pages are served on; 0 is any.
@@ -111,6 +118,7 @@ fn key(
     given: (Option<onbehalf_engine::secret::Secret>, Option<String>),
     environment: &mut Environment,
     store: &str,
+    public_url: Option<&Url>,
 ) -> Result<KeySource> {
     let from_variables = (environment.key.take(), environment.key_file.take());
     let by_options = given.0.is_some() || given.1.is_some();
@@ -124,6 +132,10 @@ fn key(
             Ok(KeySource::File { origin: format!("`{file_name}`"), path: full_path(file_name, &path)? })
         }
         (None, None) if store == MEMORY => Ok(KeySource::Ephemeral),
+        (None, None) if public_url.is_some_and(|url| !is_loopback_host(url)) => {
+            let problem = "is required with a public URL: one made here would be lost with this machine; make one with `openssl rand -base64 32`";
+            Err(Error::invalid("key", problem))
+        }
         // Never beside the store: whoever copies or commits that folder must not take the key along.
         (None, None) => match environment.config_folder.take() {
             Some(folder) => Ok(KeySource::AutoFile { directory: folder.join("onbehalf").join("keys") }),
@@ -139,14 +151,6 @@ fn verification(option: Option<VerificationOption>, variable: Option<&str>) -> R
         (None, None) => Ok(None),
         (None, Some(_)) => Err(Error::invalid("ONBEHALF_USER_VERIFICATION", "must be \"app\" or \"none\"")),
     }
-}
-
-fn verify_urls(option: Option<Vec<String>>, variable: Option<Vec<String>>) -> Result<Vec<Url>> {
-    let (name, urls) = match option {
-        Some(urls) => ("userVerifyUrls", urls),
-        None => ("ONBEHALF_USER_VERIFY_URLS", variable.unwrap_or_default()),
-    };
-    urls.iter().map(|url| parse_url(name, url)).collect()
 }
 
 /// The connections of the options, then those that the variables alone name: `ONBEHALF_GMAIL_CLIENT_ID` is a

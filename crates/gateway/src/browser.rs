@@ -36,8 +36,9 @@ pub(crate) fn is_speculative(headers: &HeaderMap) -> bool {
 
 /// The cookies of a request, in order.
 pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, Secret)> {
-    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    // Other apps on this host set cookies too, and some of theirs are not ASCII: those are passed over, not the rest.
+    let pairs = headers.get_all(COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), Secret::from(value))).collect()
 }
 

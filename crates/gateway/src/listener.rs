@@ -29,7 +29,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// A request's head, at most. Browsers send up to 4 KiB a cookie.
 const HEAD_LIMIT: usize = 32 * 1024;
 /// How long requests under way may take once the listener is told to stop.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How long to wait when the system gives no more sockets.
 const BREATH: Duration = Duration::from_millis(100);
 

@@ -164,7 +164,7 @@ async fn callback_form(Reader(language): Reader, request: Request) -> Result<Res
     Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
 }
 
-/// Says whose this listener is, so that a second process that finds the port taken can tell.
+/// Says which environment answers here, by its store's random id.
 async fn identify(State(gateway): State<Gateway>) -> Response {
     json(&serde_json::json!({ "store": gateway.engine.store_id() }))
 }

@@ -77,9 +77,12 @@ impl Engine {
     pub async fn request(self: &Arc<Self>, request: ProxyRequest) -> Result<ProxyResponse> {
         self.ensure_open()?;
         let timeout = request.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        match tokio::time::timeout(timeout, self.request_in_time(request, timeout)).await {
-            Ok(answered) => answered,
-            Err(_) => Err(Error::TimedOut { after_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
+        tokio::select! {
+            answered = tokio::time::timeout(timeout, self.request_in_time(request, timeout)) => answered
+                .unwrap_or_else(|_| {
+                    Err(Error::TimedOut { after_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) })
+                }),
+            () = self.closing.cancelled() => Err(Error::Closed),
         }
     }
 
