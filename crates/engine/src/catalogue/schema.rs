@@ -155,6 +155,9 @@ pub struct Method {
     /// Where the token answer's values stand.
     #[serde(default)]
     pub response: ResponsePaths,
+    /// The same for the answer to a refresh, where that is another (Slack nests a person's tokens at first, and not
+    /// later).
+    pub refresh_response: Option<ResponsePaths>,
     /// The access token's life in seconds, when the provider does not say.
     pub expires_in: Option<u64>,
     /// Variable → where its value comes from.

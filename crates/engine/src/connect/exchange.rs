@@ -156,6 +156,7 @@ impl Engine {
         };
         let mut kept = callback.clone();
         kept.extend(setup.kept_from_token(&tokens));
+        setup.check_kept(&kept).map_err(|_| failed("it did not say where its API is, or named a foreign host"))?;
         let credential = Credential {
             access_token: tokens.access_token.clone(),
             refresh_token: tokens.refresh_token.clone(),

@@ -84,7 +84,7 @@ impl<'a> Setup<'a> {
             scopes: asked,
             scope_separator: method.scope_separator.clone().unwrap_or_else(|| " ".into()),
             scope_params,
-            authorize_params: self.filled(&method.authorize_params)?,
+            authorize_params: self.filled_plainly(&method.authorize_params)?,
             token_params: self.filled(&method.token_params)?,
             refresh_params: self.filled(&method.refresh_params)?,
             token_headers: self.filled(&method.token_headers)?,
@@ -93,6 +93,15 @@ impl<'a> Setup<'a> {
             response: method.response.clone(),
             expires_in: method.expires_in,
         })
+    }
+
+    /// What a refresh needs: the same, and where a refresh's answer has its values.
+    pub(crate) fn refresh_registration(&self) -> Result<Registration> {
+        let mut registration = self.registration(None)?;
+        if let Some(paths) = &self.method.refresh_response {
+            registration.response = paths.clone();
+        }
+        Ok(registration)
     }
 
     /// Names the connector and app that a grant belongs to. What is granted to one is never sent to another.
@@ -121,6 +130,15 @@ impl<'a> Setup<'a> {
     /// Where the credential goes in an API call, and the headers that every call carries.
     pub(crate) fn injection(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Result<Injection> {
         Injection::new(self.connector, self.method, &self.values_with(kept, Some(credential)))
+    }
+
+    /// Whether API calls can be made with these kept values: a provider that did not say where its API is, or named a
+    /// host that is not its own, has not completed the authorization.
+    pub(crate) fn check_kept(&self, kept: &IndexMap<String, String>) -> Result<()> {
+        if self.connector.base_url.is_none() {
+            return Ok(());
+        }
+        self.base_url(kept).map(drop)
     }
 
     /// The call that names the credential's owner; nothing when the connector has none.
@@ -177,6 +195,12 @@ impl<'a> Setup<'a> {
                 Err(Error::NotSupported { what: format!("connector `{}` without `{name}`", self.connector.slug) })
             }
         }
+    }
+
+    /// Parameters of a URL that browsers see: no secret goes into them.
+    fn filled_plainly(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>> {
+        let filled = templates.iter().map(|(name, template)| Ok((name.clone(), template.render_plain(&self.values)?)));
+        filled.collect()
     }
 
     fn filled(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>> {

@@ -42,7 +42,7 @@ impl Engine {
         let connection = self.connection_by_id(&organization, &account.connection_id).await?;
         // Its tokens are kept even if the connection has been disabled meanwhile.
         let setup = Setup::of(self, &connection)?;
-        let registration = setup.registration(None)?;
+        let registration = setup.refresh_registration()?;
         let host = registration.token_url.host_str().unwrap_or_default().to_owned();
         match answer.classified(&registration, &account.facts.scopes_granted) {
             Outcome::Ok(tokens) => {

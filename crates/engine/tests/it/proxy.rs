@@ -7,6 +7,7 @@ use http::header::AUTHORIZATION;
 use onbehalf_engine::{
     Settings,
     accounts::Status,
+    connect::Outcome,
     proxy::{Body, ProxyRequest, ProxyResponse},
 };
 
@@ -234,11 +235,8 @@ async fn a_host_that_the_provider_names_must_be_one_of_the_connectors() {
         "https://10.0.0.1",
     ] {
         world.provider.state().extra.insert("instance_url".into(), url.into());
-        world.authorize("user_1", "ada").await;
-        assert!(
-            matches!(code(world.engine.request(get("/me")).await), "TARGET_NOT_ALLOWED" | "INVALID_ARGUMENT"),
-            "{url}"
-        );
+        let returned = world.authorize("user_1", "ada").await;
+        assert_eq!(world.outcome(&returned).await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() }, "{url}");
     }
     assert!(world.provider.state().api_requests.is_empty());
 }

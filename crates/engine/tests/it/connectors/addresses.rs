@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use onbehalf_engine::connections::NewConnection;
+use onbehalf_engine::{connect::Outcome, connections::NewConnection};
 use serde_json::json;
 
 use super::{
@@ -138,8 +138,7 @@ async fn salesforces_token_goes_to_no_foreign_instance() {
         ..SALESFORCE
     };
     let stage = Stage::shipped("salesforce", foreign).await;
-    stage.connected().await;
-    assert_eq!(stage.get_fails("/services/data/v66.0/limits").await, "TARGET_NOT_ALLOWED");
+    assert_eq!(stage.authorize().await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() });
     assert_eq!(stage.provider.state().calls.len(), 0);
     stage.refused_nothing();
 }

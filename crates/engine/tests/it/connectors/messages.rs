@@ -169,6 +169,14 @@ async fn slack_grants_a_person_in_a_nested_answer() {
             })
             .to_string()
         },
+        // Slack's `OAuthV2TokenRefreshResponse` is flat.
+        refreshed: |tokens| {
+            json!({
+                "ok": true, "token_type": "user", "expires_in": 43200,
+                "access_token": tokens.access, "refresh_token": tokens.refresh,
+            })
+            .to_string()
+        },
         ..SLACK
     };
     let asked = NewConnection { auth_method: Some("user".into()), ..connection("slack") };
@@ -177,6 +185,7 @@ async fn slack_grants_a_person_in_a_nested_answer() {
     kept(&account, [("team_id", "T0")]);
     assert_eq!((account.scopes.as_slice(), life(&account)), (&["search:read".to_owned()][..], Some(43200)));
     stage.get("/conversations.list").await;
+    stage.is_refreshed_after(12 * HOUR, "/conversations.list").await;
 }
 
 #[tokio::test]

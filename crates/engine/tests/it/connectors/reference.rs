@@ -49,7 +49,8 @@ fn documented() -> BTreeMap<String, Vec<String>> {
     let table = DOCS.split("## Every key").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
     let mut documented: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut place = String::new();
-    for row in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| in ")) {
+    let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| in ") && !line.starts_with("| -");
+    for row in table.lines().filter(is_row) {
         let mut cells = row.split('|').skip(1).map(str::trim);
         let (first, keys) = (cells.next().unwrap(), cells.next().unwrap());
         if !first.is_empty() {
