@@ -265,7 +265,10 @@ export declare class Onbehalf {
   handler(request: Request): Promise<Response>
   /** Serves the pages on `port` of this machine's loopback addresses, and keeps the process alive until `close()`. */
   listen(options?: CallOptions): Promise<Listening>
-  /** Stops serving, lets what is under way finish, and closes the store. Later calls fail with `CLOSED`. */
+  /**
+   * Stops serving, ends waits and requests with `CLOSED`, lets refreshes under way finish, and closes the store. Later
+   * calls fail with `CLOSED`.
+   */
   close(options?: CallOptions): Promise<void>
 }
 

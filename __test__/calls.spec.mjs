@@ -1,11 +1,13 @@
 /** What a call is to JavaScript: its errors, its signal, its time, and what it shows when printed. */
-import { getEventListeners } from 'node:events'
+import { getEventListeners, once } from 'node:events'
+import { createServer } from 'node:http'
 import { inspect } from 'node:util'
 
 import test from 'ava'
 import { ConnectorStatus, Onbehalf, OnbehalfError, actions as standard } from 'onbehalf'
 
 import { failure, open } from './door.mjs'
+import { freePort } from './support/serve.mjs'
 
 const account = { connectionName: 'nowhere', identifier: 'user_123' }
 
@@ -114,12 +116,47 @@ test('the pages are served on a free port, until the instance is closed', async 
   await t.notThrowsAsync(taken.listen())
 })
 
-test('an app can serve the pages itself', async (t) => {
+test('an app can serve the pages itself, by a handler that is passed around', async (t) => {
   const { handler } = open(t)
-  const onbehalf = open(t)
-  const response = await onbehalf.handler(new Request('http://localhost/nowhere', { method: 'POST', body: 'a=b' }))
+  const response = await handler(new Request('http://localhost/nowhere', { method: 'POST', body: 'a=b' }))
   t.true(response instanceof Response)
-  t.true(response.status >= 400)
-  t.is(typeof handler, 'function')
-  t.is((await failure(() => onbehalf.handler('http://localhost/'))).name, 'TypeError')
+  t.is(response.status, 404)
+  t.is((await failure(() => handler('http://localhost/'))).name, 'TypeError')
+})
+
+test('the handler reads no more of a body than the pages take', async (t) => {
+  const { handler } = open(t)
+  let pulled = 0
+  const body = new ReadableStream({
+    pull: (controller) => controller.enqueue(new Uint8Array(1024).fill(97, pulled++ && 0)),
+  })
+  const request = {
+    method: 'POST',
+    body,
+    duplex: 'half',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  }
+  const response = await handler(new Request('http://localhost/callback/app', request))
+  t.is(response.status, 413)
+  t.true(pulled < 20, `${pulled} KiB were read`)
+})
+
+test('with a public URL of its own, an app makes links without a port being taken', async (t) => {
+  const port = await freePort()
+  const publicUrl = `http://localhost:${port}`
+  const app = createServer().listen(port, 'localhost')
+  await once(app, 'listening')
+  t.teardown(() => app.close())
+  const { actions } = open(t, {
+    publicUrl,
+    port: undefined,
+    connections: { gmail: { clientId: 'a', clientSecret: 'b' } },
+  })
+  const { link } = await actions.getAuthorizationLink({ connectionName: 'gmail', identifier: 'user_123' })
+  t.true(link.startsWith(`${publicUrl}/connect/`))
+})
+
+test('methods work when they are taken from their room', async (t) => {
+  const { listConnections } = open(t).actions
+  t.deepEqual(await listConnections(), { connections: [] })
 })

@@ -102,7 +102,8 @@ impl Onbehalf {
         })
     }
 
-    /// Stops serving, lets what is under way finish, and closes the store. Later calls fail with `CLOSED`.
+    /// Stops serving, ends waits and requests with `CLOSED`, lets refreshes under way finish, and closes the store. Later
+    /// calls fail with `CLOSED`.
     #[napi(ts_args_type = "options?: CallOptions", ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
         attempt(env, || {

@@ -160,7 +160,8 @@ impl Engine {
         &self.store_id
     }
 
-    /// Lets refreshes and exchanges under way finish, then closes the store. Later calls fail with `CLOSED`.
+    /// Ends waits and requests, lets refreshes and exchanges under way finish, then closes the store. Later calls fail
+    /// with `CLOSED`.
     pub async fn close(&self) -> Result<()> {
         self.closing.cancel();
         self.tasks.close();

@@ -97,6 +97,14 @@ mod tests {
         came_from_our_page(&headers(pairs), &Url::parse("https://acme.test/agents").unwrap())
     }
 
+    #[test]
+    fn another_apps_cookie_does_not_hide_ours() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_bytes(b"name=Jos\xe9; flow=value; jos\xc3\xa9=1").unwrap());
+        let names: Vec<_> = cookies(&headers).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["flow", "jos\u{e9}"]);
+    }
+
     // A09
     #[test]
     fn the_button_on_our_page_is_believed() {

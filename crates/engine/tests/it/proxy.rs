@@ -270,3 +270,19 @@ async fn a_hostile_path_causes_no_refresh() {
     assert_eq!(code(world.engine.request(get("//evil.example")).await), "TARGET_NOT_ALLOWED");
     assert_eq!(world.token_requests(), 1);
 }
+
+#[tokio::test]
+async fn a_request_ends_when_the_environment_closes() {
+    let world = authorized().await;
+    world.provider.revoke_access_tokens();
+    let gate = world.provider.hold_token_requests();
+    let closing = async {
+        gate.arrived.notified().await;
+        let closed = world.engine.close();
+        gate.open.notify_one();
+        closed.await
+    };
+    let (answered, closed) = tokio::join!(world.engine.request(get("/me")), closing);
+    closed.unwrap();
+    assert_eq!(code(answered), "CLOSED");
+}
