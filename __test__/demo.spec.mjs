@@ -7,14 +7,14 @@ import test from 'ava'
 import { requireChromium } from '../scripts/chromium.mjs'
 import { ada } from './support/google.mjs'
 
-test('the demo leads from a link to the mail, with Chromium', async (t) => {
+test.serial('the demo leads from a link to the mail, with Chromium', async (t) => {
   const { code, printed } = await demo({ CHROME_PATH: await requireChromium() })
   t.is(code, 0, printed)
   t.true(printed.includes('Ada Lovelace is played by Chromium.'), printed)
   for (const { subject } of ada.mail) t.true(printed.includes(subject), printed)
 })
 
-test('the demo says what went wrong in one line, and ends', async (t) => {
+test.serial('the demo says what went wrong in one line, and ends', async (t) => {
   const { code, printed } = await demo({ CHROME_PATH: '/no/such/program' })
   t.is(code, 1, printed)
   t.true(printed.includes('CHROME_PATH names /no/such/program, which is not there.'), printed)

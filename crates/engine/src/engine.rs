@@ -178,10 +178,11 @@ impl Engine {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.tasks
-            .spawn(work)
-            .await
-            .unwrap_or_else(|_| Err(Error::Internal { reason: "a task ended before its time".into() }))
+        // Counted first, so that closing waits for it; then it is too late to begin, or closing waits.
+        let work = self.tasks.track_future(work);
+        self.ensure_open()?;
+        let done = tokio::spawn(work).await;
+        done.unwrap_or_else(|_| Err(Error::Internal { reason: "a task ended before its time".into() }))
     }
 
     /// Runs `work` to its end; closing waits for it.

@@ -146,8 +146,8 @@ pub enum Error {
     #[error("`{host}` could not be reached ({reason}); nothing was lost; try again")]
     ProviderUnreachable { host: String, reason: String },
 
-    /// Try again later; the provider says it is busy or broken. Nothing was lost.
-    #[error("`{host}` is not answering as it should ({reason}); nothing was lost; try again later")]
+    /// Try again later; the provider says that it is busy or broken, or says nothing. What is stored was kept.
+    #[error("`{host}` is not answering as it should ({reason}); what is stored was kept; try again later")]
     ProviderUnavailable { host: String, reason: String, retry_at: Option<Timestamp> },
 
     /// Look at the provider before sending it again: the request arrived, its answer did not.
@@ -263,6 +263,14 @@ impl Error {
     pub(crate) fn is_of_store(&self) -> bool {
         self.code().starts_with("STORE_")
             || matches!(self, Self::Closed | Self::Internal { .. } | Self::IntegrityFailed { .. })
+    }
+
+    /// Whether it is the developer's set-up that cannot be read at present: what is in hand must be kept until it can.
+    pub(crate) fn is_of_setup(&self) -> bool {
+        matches!(
+            self,
+            Self::ConnectorNotFound { .. } | Self::ConnectorInvalid { .. } | Self::ConnectionNotConfigured { .. }
+        )
     }
 
     /// An option that does not exist; `known` are those that do, for the nearest of them.

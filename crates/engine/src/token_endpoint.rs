@@ -47,11 +47,20 @@ pub(crate) enum Purpose {
         flow_id: String,
         /// How many grants the account had had when the code left: another one since then goes before this.
         grants: u64,
+        /// The connector and app that the code was sent to.
+        binding: String,
         /// Values of the callback that the connector keeps.
         callback: IndexMap<String, String>,
     },
-    /// To refresh an account's token; `epoch` counts the account's requests.
-    Refresh { organization: String, account_id: String, epoch: u64 },
+    /// To refresh an account's token.
+    Refresh {
+        organization: String,
+        account_id: String,
+        /// Counts the account's requests.
+        epoch: u64,
+        /// The connection as it was when the request left.
+        connection_version: i64,
+    },
 }
 
 /// A token endpoint's answer, unread. Its body may hold tokens.
@@ -116,6 +125,15 @@ impl Engine {
     async fn journal_answer(&self, answer: &Answer, slot: &Slot) -> Result<()> {
         let record = Zeroizing::new(record(answer)?);
         slot.write(&self.rows.vault().seal_journal(JOURNAL, &record, &*self.random)?).await
+    }
+
+    /// A journal slot, unless the environment closes: nothing is sent any more then.
+    pub(crate) async fn reserve_slot(&self) -> Result<Slot> {
+        let slot = tokio::select! {
+            slot = self.journal.reserve() => slot?,
+            () = self.closing.cancelled() => return Err(Error::Closed),
+        };
+        self.ensure_open().map(|()| slot)
     }
 
     /// Settles what a killed process had received and not stored. An entry that cannot be read stays in its slot: it is

@@ -270,7 +270,7 @@ impl Engine {
     }
 
     /// Deletes the account with its credential and the flows under way.
-    pub async fn delete_account(&self, account: &AccountRef) -> Result<()> {
+    pub async fn delete_account(self: &Arc<Self>, account: &AccountRef) -> Result<()> {
         self.ensure_open()?;
         loop {
             let (_, stored) = self.stored_account(account).await?;
@@ -281,7 +281,7 @@ impl Engine {
                 version: stored.version,
             };
             if self.rows.store.commit(vec![change]).await? == Commit::Applied {
-                self.flights.forget(&id);
+                self.forget_refresh(&id);
                 self.announce();
                 return Ok(());
             }

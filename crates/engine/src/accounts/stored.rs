@@ -3,6 +3,7 @@
 use super::{Account, AccountBy, AccountRef, Status};
 use crate::{
     Engine, Error, Result,
+    connections::registration::Setup,
     names::{Identifier, Organization},
     rows::{AccountFacts, StoredAccount, StoredConnection},
     store::{AccountKey, Change, Commit},
@@ -98,9 +99,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether the account's credential was granted to the app that its connection names now. Where that cannot be
+    /// told, a call says why.
+    fn belongs(&self, connection: &StoredConnection, account: &StoredAccount) -> bool {
+        let setup = Setup::of(self, connection);
+        setup.map_or(true, |setup| account.facts.binding.as_deref() == Some(setup.binding().as_str()))
+    }
+
     pub(crate) fn account_view(&self, connection: &StoredConnection, account: &StoredAccount) -> Account {
         let facts = &account.facts;
-        let status = account.status_at(self.clock.now());
+        let mut status = account.status_at(self.clock.now());
+        let mut reason = facts.reason.clone();
+        if status == Status::Active && !self.belongs(connection, account) {
+            (status, reason) = (Status::Expired, Some("connection_changed".into()));
+        }
         Account {
             id: account.id.clone(),
             organization: account.organization.clone(),
@@ -109,7 +121,7 @@ impl Engine {
             connector: connection.connector.clone(),
             identifier: account.identifier.clone(),
             status,
-            reason: facts.reason.clone(),
+            reason,
             scopes: facts.scopes_granted.clone(),
             provider_account_id: facts.provider_account_id.clone(),
             provider_account_label: facts.provider_account_label.clone(),

@@ -47,6 +47,8 @@ impl Engine {
         self.detached(async move {
             let intent = match engine.intend_exchange(&flow, code).await {
                 Ok(intent) => intent,
+                // The code is still held: the person may try again.
+                Err(error) if error.is_of_store() => return Err(error),
                 Err(error) => return engine.give_up(flow, error).await?,
             };
             let answer = match engine.ask_token_endpoint(intent.request, intent.purpose, &intent.slot).await {
@@ -71,14 +73,15 @@ impl Engine {
     /// can send it twice (RFC 6749 §4.1.2).
     async fn intend_exchange(&self, flow: &StoredFlow, code: Code) -> Result<Intent> {
         let (connection, account) = self.parties(flow).await?;
-        let registration = self.setup(&connection)?.registration(flow.facts.scopes.as_deref())?;
+        let setup = self.setup(&connection)?;
+        let registration = setup.registration(flow.facts.scopes.as_deref())?;
         // The verification may have taken a minute: the code goes to the provider it came from, or nowhere.
         if flow.facts.registration.as_deref() != Some(registration.fingerprint().as_str()) {
             return Err(failed("the connection was changed meanwhile"));
         }
         let verifier = code.verifier.map(Verifier::from_secret);
         let request = token_request::exchange(&registration, &code.code, verifier.as_ref())?;
-        let slot = self.journal.reserve().await?;
+        let slot = self.reserve_slot().await?;
         let mut flow = flow.clone();
         flow.status = FlowStatus::Exchanging;
         flow.expires_at = self.clock.now().plus(EXCHANGE_LIFE);
@@ -90,6 +93,7 @@ impl Engine {
             organization: flow.organization.as_str().into(),
             flow_id: flow.id.clone(),
             grants: account.facts.grants,
+            binding: setup.binding(),
             callback: code.callback,
         };
         Ok(Intent { flow, request, purpose, slot })
@@ -118,28 +122,27 @@ impl Engine {
     ///
     /// # Errors
     /// The answer could not be dealt with and must be kept. What the caller is told when it could, stands inside.
-    async fn settle_exchange(&self, answer: &Answer) -> Result<Told> {
-        let Purpose::Exchange { organization, flow_id, grants, callback } = &answer.purpose else { return Ok(Ok(())) };
+    async fn settle_exchange(self: &Arc<Self>, answer: &Answer) -> Result<Told> {
+        let Purpose::Exchange { organization, flow_id, .. } = &answer.purpose else { return Ok(Ok(())) };
         let Some(flow) = self.rows.flow(FlowKey::Id { organization, id: flow_id }).await? else { return Ok(Ok(())) };
         if flow.status != FlowStatus::Exchanging {
             return Ok(Ok(()));
         }
-        match self.store_answer(&flow, *grants, callback, answer).await {
-            Err(error) if error.is_of_store() => Err(error),
+        match self.store_answer(&flow, answer).await {
+            Err(error) if error.is_of_store() || error.is_of_setup() => Err(error),
             Err(error) => self.give_up(flow, error).await,
             Ok(()) => Ok(Ok(())),
         }
     }
 
-    async fn store_answer(
-        &self,
-        flow: &StoredFlow,
-        grants: u64,
-        callback: &IndexMap<String, String>,
-        answer: &Answer,
-    ) -> Result<()> {
+    async fn store_answer(self: &Arc<Self>, flow: &StoredFlow, answer: &Answer) -> Result<()> {
+        let Purpose::Exchange { grants, binding, callback, .. } = &answer.purpose else { return Ok(()) };
         let (connection, _) = self.parties(flow).await?;
         let setup = self.setup(&connection)?;
+        // Before anything is read by the rules of another connector, or sent to its probe.
+        if setup.binding() != *binding {
+            return Err(failed("the connection was changed meanwhile"));
+        }
         let registration = setup.registration(flow.facts.scopes.as_deref())?;
         let tokens = match answer.classified(&registration, &registration.scopes) {
             Outcome::Ok(tokens) => tokens,
@@ -164,14 +167,18 @@ impl Engine {
         };
         let identity = self.identify(&setup, &kept, &credential).await;
         kept.extend(identity.as_ref().map(|identity| identity.kept.clone()).unwrap_or_default());
-        let binding = setup.binding();
+        let (grants, binding) = (*grants, binding.clone());
         self.store_grant(flow, Grant { grants, tokens, credential, kept, identity, binding }).await
     }
 
     /// Writes the credential into the account and ends the flow, in one commit. If the account or its connection went
     /// or was disabled meanwhile, or the account was authorized or disconnected by someone else, nothing is stored.
-    async fn store_grant(&self, flow: &StoredFlow, grant: Grant) -> Result<()> {
+    async fn store_grant(self: &Arc<Self>, flow: &StoredFlow, grant: Grant) -> Result<()> {
         loop {
+            if grant.credential.refresh_token.is_none() {
+                // The old one may be carried over, and a refresh under way is about to replace it.
+                self.flights.ended(&flow.account_id).await;
+            }
             let (connection, mut account) = self.parties(flow).await?;
             self.setup(&connection)?;
             if account.facts.grants != grant.grants {
@@ -208,15 +215,18 @@ impl Engine {
     /// The credential as it will stand, if this grant belongs to the provider account that was there before.
     async fn credential_to_store(&self, account: &StoredAccount, grant: &Grant) -> Result<Credential> {
         let mut credential = grant.credential.clone();
-        let Some(known) = &account.facts.provider_account_id else { return Ok(credential) };
+        let known = account.facts.provider_account_id.as_ref();
+        // Another app may call the same person by another id.
+        let Some(known) = known.filter(|_| account.facts.binding.as_ref() == Some(&grant.binding)) else {
+            return Ok(credential);
+        };
         match grant.identity.as_ref().and_then(|identity| identity.id.as_ref()) {
             Some(id) if id == known => {}
             Some(_) => return Err(Error::IdentityChanged { identifier: account.identifier.clone() }),
             None => return Err(failed("it did not say whose account this is")),
         }
-        if credential.refresh_token.is_none() && account.facts.binding.as_ref() == Some(&grant.binding) {
-            // The same person consented again to the same app, and the provider sent no new refresh token: the old one
-            // is still theirs.
+        if credential.refresh_token.is_none() {
+            // The same person consented again, and the provider sent no new refresh token: the old one is still theirs.
             credential.refresh_token = self.rows.credential(account).await?.and_then(|old| old.refresh_token);
         }
         Ok(credential)

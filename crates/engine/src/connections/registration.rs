@@ -108,7 +108,9 @@ impl<'a> Setup<'a> {
     pub(crate) fn binding(&self) -> String {
         let config = &self.connection.config;
         let url = |url: &Option<Url>| url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
+        let fields = config.fields.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         digest_of(&[
+            &digest_of(&fields.collect::<Vec<_>>()),
             &self.connector.slug,
             &config.auth_method,
             self.client_id,

@@ -65,7 +65,7 @@ pub struct TokenAnswer<'a> {
 pub enum Outcome {
     /// Store the tokens.
     Ok(Box<TokenSet>),
-    /// The grant no longer works, and the provider says so. After confirmation, the person must consent again.
+    /// The grant no longer works, and the provider says so. The person must consent again.
     Definitive {
         /// What the provider said.
         error: ProviderError,

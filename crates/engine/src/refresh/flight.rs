@@ -3,19 +3,24 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::watch;
 
-use super::may_ask;
+use super::{may_ask, reauthorization};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
+    names::Organization,
     oauth::token_request,
     rows::{Credential, StoredAccount, StoredConnection},
-    store::{Change, Commit, journal::Slot},
+    store::{AccountKey, Change, Commit, journal::Slot},
     token_endpoint::{Answer, Purpose, Told, clear},
 };
+
+/// How long to wait before a store that could not take an answer is tried again.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
 
 /// How a flight ended; nothing while it is under way.
 type Ending = watch::Receiver<Option<Told>>;
@@ -30,11 +35,12 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    /// Lets go of what was in hand for an account that is gone.
-    pub(crate) fn forget(&self, account_id: &str) {
-        let unsettled = self.unsettled().remove(account_id);
-        if let Some((_, slot)) = unsettled {
-            tokio::spawn(clear(slot));
+    /// Waits until no flight of the account is under way.
+    pub(crate) async fn ended(&self, account_id: &str) {
+        let flight = self.under_way().get(account_id).cloned();
+        if let Some(mut flight) = flight {
+            // Its end, or that it broke off.
+            let _ = flight.wait_for(Option::is_some).await;
         }
     }
 
@@ -66,6 +72,9 @@ impl Engine {
         if let Some(flight) = flights.get(&account.id).filter(|flight| flight.has_changed().is_ok()) {
             return flight.clone();
         }
+        if self.closing.is_cancelled() {
+            return watch::channel(Some(Err(Error::Closed))).1;
+        }
         let (ended, flight) = watch::channel(None);
         flights.insert(account.id.clone(), flight.clone());
         let (engine, account) = (self.clone(), account.clone());
@@ -83,23 +92,31 @@ impl Engine {
 
     /// Reserve, intend, ask, journal, settle, clear. Before the intent nothing has happened; after the journal nothing
     /// can be lost.
-    async fn refresh(&self, seen: &StoredAccount) -> Told {
+    async fn refresh(self: &Arc<Self>, seen: &StoredAccount) -> Told {
         let unsettled = self.flights.unsettled().remove(&seen.id);
         if let Some((answer, slot)) = unsettled {
             return self.settle_refresh_and_clear(answer, slot).await;
         }
         let connection = self.connection_by_id(&seen.organization, &seen.connection_id).await?;
-        let registration = self.setup(&connection)?.registration(None)?;
-        let slot = self.journal.reserve().await?;
+        let setup = self.setup(&connection)?;
+        if seen.facts.binding.as_deref() != Some(setup.binding().as_str()) {
+            return Err(reauthorization(&connection, seen, "connection_changed"));
+        }
+        let registration = setup.refresh_registration()?;
+        let slot = self.reserve_slot().await?;
         let Some((account, credential)) = self.intend(seen, &connection).await? else { return Ok(()) };
         let Some(refresh_token) = &credential.refresh_token else { return Ok(()) };
         let purpose = Purpose::Refresh {
             organization: account.organization.as_str().into(),
             account_id: account.id.clone(),
             epoch: account.facts.request_epoch,
+            connection_version: connection.version,
         };
-        let request = token_request::refresh(&registration, refresh_token)?;
-        match self.ask_token_endpoint(request, purpose, &slot).await {
+        let asked = match token_request::refresh(&registration, refresh_token) {
+            Ok(request) => self.ask_token_endpoint(request, purpose, &slot).await,
+            Err(error) => Err(error),
+        };
+        match asked {
             Ok(answer) => self.settle_refresh_and_clear(answer, slot).await,
             Err(error) => {
                 self.note_unanswered(&account, &error).await?;
@@ -109,7 +126,7 @@ impl Engine {
     }
 
     /// Deals with an answer, or keeps it for the next flight, which is then the only one to do so.
-    pub(crate) async fn settle_refresh_and_clear(&self, answer: Answer, slot: Slot) -> Told {
+    pub(crate) async fn settle_refresh_and_clear(self: &Arc<Self>, answer: Answer, slot: Slot) -> Told {
         match self.settle_refresh(&answer).await {
             Ok(told) => {
                 clear(slot).await;
@@ -117,11 +134,41 @@ impl Engine {
             }
             Err(error) => {
                 tracing::error!(code = error.code(), "a refreshed token could not be stored, and is kept");
-                if let Purpose::Refresh { account_id, .. } = &answer.purpose {
+                if let Purpose::Refresh { organization, account_id, .. } = answer.purpose.clone() {
                     self.flights.unsettled().insert(account_id.clone(), (answer, slot));
+                    self.settle_refresh_later(organization, account_id);
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Starts a flight after a pause, if nobody else has until then, for an answer that could not be stored: its slot is
+    /// one that others wait for.
+    fn settle_refresh_later(self: &Arc<Self>, organization: String, account_id: String) {
+        let engine = self.clone();
+        self.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(STORE_PAUSE) => {}
+                () = engine.closing.cancelled() => return,
+            }
+            if !engine.flights.unsettled().contains_key(&account_id) {
+                return;
+            }
+            let Ok(organization) = Organization::parse(&organization) else { return };
+            match engine.rows.account(&organization, AccountKey::Id(&account_id)).await {
+                Ok(Some(account)) => drop(engine.join_or_start(&account)),
+                Ok(None) => engine.forget_refresh(&account_id),
+                Err(_) => engine.settle_refresh_later(organization.as_str().into(), account_id),
+            }
+        });
+    }
+
+    /// Lets go of what was in hand for an account that is gone.
+    pub(crate) fn forget_refresh(self: &Arc<Self>, account_id: &str) {
+        let unsettled = self.flights.unsettled().remove(account_id);
+        if let Some((_, slot)) = unsettled {
+            self.spawn(clear(slot));
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use indexmap::IndexMap;
 
 use super::{plan, reauthorization};
@@ -31,7 +32,9 @@ impl Engine {
     /// # Errors
     /// The answer could not be dealt with and must be kept. What those who wait are told when it could, stands inside.
     pub(super) async fn settle_refresh(&self, answer: &Answer) -> Result<Told> {
-        let Purpose::Refresh { organization, account_id, epoch } = &answer.purpose else { return Ok(Ok(())) };
+        let Purpose::Refresh { organization, account_id, epoch, connection_version } = &answer.purpose else {
+            return Ok(Ok(()));
+        };
         let organization = Organization::parse(organization)?;
         let Some(account) = self.rows.account(&organization, AccountKey::Id(account_id)).await? else {
             return Ok(Ok(()));
@@ -42,6 +45,10 @@ impl Engine {
         let connection = self.connection_by_id(&organization, &account.connection_id).await?;
         // Its tokens are kept even if the connection has been disabled meanwhile.
         let setup = Setup::of(self, &connection)?;
+        if account.facts.binding.as_deref() != Some(setup.binding().as_str()) {
+            // Kept until the connection is changed back: another connector's rules do not read it.
+            return Err(reauthorization(&connection, &account, "connection_changed"));
+        }
         let registration = setup.refresh_registration()?;
         let host = registration.token_url.host_str().unwrap_or_default().to_owned();
         match answer.classified(&registration, &account.facts.scopes_granted) {
@@ -57,12 +64,14 @@ impl Engine {
                 Ok(Err(reauthorization(&connection, &account, reason)))
             }
             Outcome::ClientBad { error } => {
-                let note = Note { reason: error.name(), answered: true, misconfigured: Some(connection.version) };
+                let note = Note { reason: error.name(), answered: true, misconfigured: Some(*connection_version) };
                 self.postpone(&account, *epoch, None, note).await?;
                 Ok(Err(Error::ConnectionMisconfigured { connection: connection.name, reason: error.name().into() }))
             }
             Outcome::Transient { retry_after, .. } => {
-                let note = Note { reason: "provider_unavailable", answered: true, misconfigured: None };
+                // Any other failure may have come after the provider had rotated the token.
+                let answered = matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+                let note = Note { reason: "provider_unavailable", answered, misconfigured: None };
                 let retry_at = self.postpone(&account, *epoch, retry_after, note).await?;
                 let reason = format!("status {}", answer.status.as_u16());
                 Ok(Err(Error::ProviderUnavailable { host, reason, retry_at: Some(retry_at) }))
@@ -81,7 +90,7 @@ impl Engine {
 
     /// Notes that there was no answer at all. One that never left changes nothing at the provider.
     pub(super) async fn note_unanswered(&self, account: &StoredAccount, error: &Error) -> Result<()> {
-        let answered = matches!(error, Error::ProviderUnreachable { .. } | Error::TargetNotAllowed { .. });
+        let answered = !matches!(error, Error::ProviderUnavailable { .. } | Error::ProviderResponseInvalid { .. });
         let note = Note { reason: error.code(), answered, misconfigured: None };
         let wait = (!answered).then_some(QUARANTINE);
         self.postpone(account, account.facts.request_epoch, wait, note).await.map(drop)
@@ -117,9 +126,15 @@ impl Engine {
 
     /// Keeps a new refresh token of an answer that was good for nothing else: the old one is dead.
     async fn store_salvaged(&self, account: StoredAccount, epoch: u64, refresh_token: &Secret) -> Result<()> {
+        let now = self.clock.now();
+        let pause = plan::backoff(account.facts.failed_refreshes + 1, &*self.random)?;
         self.renew(account, epoch, |account, credential| {
             credential.refresh_token = Some(refresh_token.clone());
-            account.facts.clear_failures();
+            // The access token that it came with is lost, and the old one may have ended with the old refresh token.
+            account.expires_at = Some(now);
+            account.facts.unanswered = false;
+            account.facts.failed_refreshes += 1;
+            account.facts.next_refresh_at = Some(now.plus(pause));
             account.facts.last_refresh_error = Some("answer_unusable".into());
         })
         .await

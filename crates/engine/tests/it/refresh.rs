@@ -267,8 +267,10 @@ async fn a_token_is_not_sent_to_another_app_than_it_was_granted_to() {
     world.pass(Duration::from_secs(4000));
     assert_eq!(code(access_token(&world).await), "REAUTHORIZATION_REQUIRED");
     assert_eq!(world.token_requests(), 1);
-    assert_eq!(world.account("user_1").await.status, Status::Active);
+    let found = world.account("user_1").await;
+    assert_eq!((found.status, found.reason.as_deref()), (Status::Expired, Some("connection_changed")));
     world.engine.update_connection(&Organization::default(), &name, changed("client")).await.unwrap();
+    assert_eq!(world.account("user_1").await.status, Status::Active);
     assert_eq!(access_token(&world).await.unwrap(), "access-3", "changed back, it works on");
 }
 
