@@ -6,6 +6,7 @@ use onbehalf_engine::{
     Settings,
     accounts::Status,
     connect::{Arrival, NewLink, Outcome},
+    connections::ConnectionPatch,
     names::Organization,
     secret::{ExposeSecret, Secret},
 };
@@ -455,8 +456,7 @@ async fn a_connection_that_changed_meanwhile_ends_the_flow() {
 
     let started = world.started("example", "user_1").await;
     let parameters = world.provider.consent(&started.authorize_url, "ada");
-    let patch =
-        onbehalf_engine::connections::ConnectionPatch { client_id: Some("another".into()), ..Default::default() };
+    let patch = ConnectionPatch { client_id: Some("another".into()), ..Default::default() };
     world.engine.update_connection(&Organization::default(), &name, patch).await.unwrap();
     let returned = world.comes_back(&started, parameters).await.unwrap();
     assert_eq!(world.outcome(&returned).await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() });
@@ -508,4 +508,24 @@ async fn a_refresh_beside_the_callback_does_not_lose_the_consent() {
         let nonce = nonce_of(&returned);
         world.engine.verify_user(&Organization::default(), &nonce, &identifier("user_1")).await.unwrap();
     }
+}
+
+/// Invariant 6: the connection becomes another app's while a code is at the first one's.
+#[tokio::test]
+async fn a_code_that_left_for_one_app_brings_nothing_to_another() {
+    let world = world().await;
+    let name = onbehalf_engine::names::ConnectionName::parse("example").unwrap();
+    let gate = world.provider.hold_token_requests();
+    let started = world.started("example", "user_1").await;
+    let parameters = world.provider.consent(&started.authorize_url, "ada");
+    let changing = async {
+        gate.arrived.notified().await;
+        let patch = ConnectionPatch { client_id: Some("another".into()), ..Default::default() };
+        world.engine.update_connection(&Organization::default(), &name, patch).await.unwrap();
+        gate.open.notify_one();
+    };
+    let (returned, ()) = tokio::join!(world.comes_back(&started, parameters), changing);
+    assert_eq!(world.outcome(&returned.unwrap()).await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() });
+    assert_eq!(world.account("user_1").await.status, Status::PendingAuth);
+    assert!(world.provider.state().api_requests.is_empty(), "the probe was not asked with the first app's token");
 }

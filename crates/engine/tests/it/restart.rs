@@ -6,13 +6,14 @@ use onbehalf_engine::{
     Settings,
     accounts::Status,
     connect::Outcome,
+    connections::NewConnection,
     names::{ConnectionName, Organization},
     secret::ExposeSecret,
     store::journal::Journal,
 };
 use tempfile::tempdir;
 
-use crate::world::{World, account, code, settings, world};
+use crate::world::{World, account, code, connection, settings, world};
 
 async fn token(world: &World) -> onbehalf_engine::Result<String> {
     let token = world.engine.token(&account("example", "user_1"), Duration::ZERO).await?;
@@ -228,4 +229,36 @@ async fn a_refresh_does_not_begin_on_a_full_disk() {
     assert_eq!(world.token_requests(), 1);
     world.store.set_full(false);
     assert_eq!(token(&world).await.unwrap(), "access-3");
+}
+
+/// Invariant 6: an answer that waits is read by the rules of the app that it came for, or not at all.
+#[tokio::test]
+async fn an_answer_waits_for_its_own_app() {
+    let folder = tempdir().unwrap();
+    let world = World::in_folder(folder.path(), None).await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    let _ = full_during(&world, token(&world)).await;
+    let another = NewConnection { client_id: Some("another".into()), ..connection("example") };
+    let changed = Settings { connections: vec![another], ..settings() };
+    let world = World::in_folder_with(folder.path(), Some(world.ended().await), changed).await;
+    assert_eq!(code(token(&world).await), "REAUTHORIZATION_REQUIRED");
+    let world = World::in_folder(folder.path(), Some(world.ended().await)).await;
+    assert_eq!(token(&world).await.unwrap(), "access-3");
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
+/// The store has room again before anyone asks.
+#[tokio::test(start_paused = true)]
+async fn a_refreshed_token_is_stored_without_being_asked_for() {
+    let world = world().await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    assert_eq!(code(full_during(&world, token(&world)).await), "STORE_FULL");
+    let before = world.account("user_1").await.token_expires_at;
+    world.store.set_full(false);
+    while world.account("user_1").await.token_expires_at == before {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(world.token_requests(), 2);
 }
