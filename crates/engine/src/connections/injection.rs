@@ -12,8 +12,7 @@ use crate::{
         schema::{Connector, HttpMethod, Method, Probe},
         template::{Template, Values},
     },
-    egress::target::Target,
-    proxy::Body,
+    egress::{body::Body, target::Target},
     secret::{ExposeSecret, Secret},
 };
 

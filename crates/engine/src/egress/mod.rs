@@ -3,6 +3,7 @@
 //! Everything that leaves goes through one [`Egress`]: it decides by the socket's address, follows no redirect, obeys
 //! no proxy variable, and bounds time and size. What may be addressed is decided before, by [`target`].
 
+pub mod body;
 pub mod client;
 pub mod guard;
 pub mod headers;

@@ -19,6 +19,8 @@ use crate::{
     rows::{Credential, StoredAccount, StoredConnection},
 };
 
+pub use crate::egress::body::Body;
+
 /// How long a call may take unless it says so itself.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read into memory.
@@ -40,20 +42,6 @@ pub struct ProxyRequest {
     pub body: Body,
     /// For the whole call; 30 seconds unless said.
     pub timeout: Option<Duration>,
-}
-
-/// What a request carries.
-#[derive(Debug, Default)]
-pub enum Body {
-    #[default]
-    /// Nothing.
-    Empty,
-    /// As `application/json`.
-    Json(serde_json::Value),
-    /// As `application/x-www-form-urlencoded`.
-    Form(Vec<(String, String)>),
-    /// Sent as it is; the caller names its type in a header.
-    Bytes(Bytes),
 }
 
 /// The provider's answer, whatever its status.

@@ -1,7 +1,7 @@
 //! One refresh of one account, up to its answer, and the map in which callers find the one under way.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,8 +19,9 @@ use crate::{
     token_endpoint::{Answer, Purpose, Told, clear},
 };
 
-/// How long to wait before a store that could not take an answer is tried again.
-const STORE_PAUSE: Duration = Duration::from_secs(5);
+/// How long to wait before a store that could not take an answer is tried again, at first and at last.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How a flight ended; nothing while it is under way.
 type Ending = watch::Receiver<Option<Told>>;
@@ -32,6 +33,8 @@ pub(crate) struct Flights {
     /// Answers that could not be stored. The next flight settles them instead of asking again: what they replaced at
     /// the provider is dead.
     unsettled: Mutex<HashMap<String, (Answer, Slot)>>,
+    /// Accounts for which a task goes on trying to settle them.
+    retried: Mutex<HashSet<String>>,
 }
 
 impl Flights {
@@ -46,6 +49,19 @@ impl Flights {
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Ending>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an answer is kept for the account. Once there is none, its task ends.
+    fn keeps(&self, account_id: &str) -> bool {
+        let kept = self.unsettled().contains_key(account_id);
+        if !kept {
+            self.retried().remove(account_id);
+        }
+        kept
+    }
+
+    fn retried(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.retried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unsettled(&self) -> MutexGuard<'_, HashMap<String, (Answer, Slot)>> {
@@ -143,25 +159,34 @@ impl Engine {
         }
     }
 
-    /// Starts a flight after a pause, if nobody else has until then, for an answer that could not be stored: its slot is
-    /// one that others wait for.
+    /// Goes on starting flights, ever more seldom, until the account's answer is stored or the environment closes: its
+    /// slot is one that others wait for. One task an account, however many callers ask meanwhile.
     fn settle_refresh_later(self: &Arc<Self>, organization: String, account_id: String) {
+        if !self.flights.retried().insert(account_id.clone()) {
+            return;
+        }
         let engine = self.clone();
         self.spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(STORE_PAUSE) => {}
-                () = engine.closing.cancelled() => return,
-            }
-            if !engine.flights.unsettled().contains_key(&account_id) {
-                return;
-            }
-            let Ok(organization) = Organization::parse(&organization) else { return };
-            match engine.rows.account(&organization, AccountKey::Id(&account_id)).await {
-                Ok(Some(account)) => drop(engine.join_or_start(&account)),
-                Ok(None) => engine.forget_refresh(&account_id),
-                Err(_) => engine.settle_refresh_later(organization.as_str().into(), account_id),
+            let mut pause = SHORTEST_PAUSE;
+            while engine.flights.keeps(&account_id) {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                    () = engine.closing.cancelled() => return,
+                }
+                engine.settle_kept(&organization, &account_id).await;
             }
         });
+    }
+
+    /// Has one more flight try to store what is kept for the account.
+    async fn settle_kept(self: &Arc<Self>, organization: &str, account_id: &str) {
+        let Ok(organization) = Organization::parse(organization) else { return };
+        match self.rows.account(&organization, AccountKey::Id(account_id)).await {
+            // Whether it could is seen by what is kept.
+            Ok(Some(account)) => drop(self.flight(&account).await),
+            Ok(None) => self.forget_refresh(account_id),
+            Err(error) => tracing::warn!(code = error.code(), "an account whose answer is kept cannot be read"),
+        }
     }
 
     /// Lets go of what was in hand for an account that is gone.

@@ -262,3 +262,20 @@ async fn a_refreshed_token_is_stored_without_being_asked_for() {
     }
     assert_eq!(world.token_requests(), 2);
 }
+
+/// However many ask while it cannot be stored, one task goes on trying, and the provider is left alone.
+#[tokio::test(start_paused = true)]
+async fn many_callers_of_a_kept_answer_leave_one_task_behind() {
+    let world = world().await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    assert_eq!(code(full_during(&world, token(&world)).await), "STORE_FULL");
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    for _ in 0..50 {
+        assert_eq!(code(token(&world).await), "STORE_FULL");
+    }
+    assert!(tokio::runtime::Handle::current().metrics().num_alive_tasks() <= before + 1);
+    world.store.set_full(false);
+    assert_eq!(token(&world).await.unwrap(), "access-3");
+    assert_eq!(world.token_requests(), 2);
+}
