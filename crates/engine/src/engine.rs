@@ -93,6 +93,14 @@ impl Engine {
     /// Nothing is written when this fails. `INVALID_ARGUMENT` and `USER_VERIFICATION_UNDECIDED` for settings,
     /// `CONNECTOR_INVALID`, `KEY_…`, `STORE_…`.
     pub async fn open(settings: Settings) -> Result<Arc<Self>> {
+        Self::open_with(settings, |parts| parts).await
+    }
+
+    /// Opens the environment with parts that `adjust` has changed: another clock, a way out that knows more hosts.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_with(settings: Settings, adjust: impl FnOnce(Parts) -> Parts) -> Result<Arc<Self>> {
         let checked = Checked::new(settings)?;
         let settings = &checked.settings;
         let egress = HttpEgress::new(&client::Settings {
@@ -112,7 +120,7 @@ impl Engine {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
         };
-        Self::put_together(checked, parts).await
+        Self::put_together(checked, adjust(parts)).await
     }
 
     /// The environment of these parts.

@@ -6,7 +6,7 @@ use std::{fs, io, path::PathBuf};
 use http::StatusCode;
 use onbehalf_engine::{
     Error,
-    connect::{LinkPage, Outcome, OutcomePage},
+    connect::{Asks, LinkPage, Outcome, OutcomePage},
     time::Timestamp,
 };
 use onbehalf_gateway::{
@@ -31,8 +31,10 @@ fn samples(language: &'static Language) -> Vec<(&'static str, Page)> {
         connector_name: "Gmail".into(),
         connector: "gmail".into(),
         person: "an•••@acme.test".into(),
-        scopes: vec!["https://www.googleapis.com/auth/gmail.modify".into(), "email".into()],
-        authorize_origin: "https://accounts.google.com".into(),
+        asks: Asks::Consent {
+            scopes: vec!["https://www.googleapis.com/auth/gmail.modify".into(), "email".into()],
+            authorize_origin: "https://accounts.google.com".into(),
+        },
         expires_at: Timestamp::from_millis(570_000),
     };
     let unnamed = LinkPage {
@@ -40,8 +42,10 @@ fn samples(language: &'static Language) -> Vec<(&'static str, Page)> {
         connector_name: "Zoho Inventory & Warehouse".into(),
         connector: "zoho_inventory".into(),
         person: "•••".into(),
-        scopes: vec!["ZohoInventory.FullAccess.all,ZohoInventory.settings.READ".into()],
-        authorize_origin: "https://accounts.zoho.example".into(),
+        asks: Asks::Consent {
+            scopes: vec!["ZohoInventory.FullAccess.all,ZohoInventory.settings.READ".into()],
+            authorize_origin: "https://accounts.zoho.example".into(),
+        },
         expires_at: Timestamp::from_millis(60_000),
     };
     let show = |page| pages::link(language, &page, Timestamp::from_millis(0));

@@ -11,7 +11,7 @@ use data_encoding::BASE64;
 use http::StatusCode;
 use onbehalf_engine::{
     Error,
-    connect::{LinkPage, Outcome, OutcomePage},
+    connect::{Asks, LinkPage, Outcome, OutcomePage},
     time::Timestamp,
 };
 use url::Url;
@@ -53,8 +53,21 @@ pub enum Refusal {
 
 /// The page of a link: who asks, for what, for whom, and one button.
 pub fn link(language: &'static Language, page: &LinkPage, now: Timestamp) -> Page {
+    match &page.asks {
+        Asks::Consent { scopes, authorize_origin } => consent(language, page, scopes, authorize_origin, now),
+        Asks::Credential { .. } => refusal(language, Refusal::PageNotFound),
+    }
+}
+
+fn consent(
+    language: &'static Language,
+    page: &LinkPage,
+    scopes: &[String],
+    authorize_origin: &str,
+    now: Timestamp,
+) -> Page {
     let names = Names::of(page.app_name.as_deref(), &page.connector_name);
-    let origin = Url::parse(&page.authorize_origin).ok();
+    let origin = Url::parse(authorize_origin).ok();
     let host = origin.as_ref().and_then(Url::host_str).map_or_else(|| names.connector.clone(), shown);
     let minutes = now.until(page.expires_at).as_secs() / 60;
     let say = |id| language.say_with(id, &names.values());
@@ -64,7 +77,7 @@ pub fn link(language: &'static Language, page: &LinkPage, now: Timestamp) -> Pag
         heading: say("link-heading"),
         app_mark: page.app_name.as_deref().map(Mark::of),
         connector_mark: Mark::of(&page.connector_name),
-        scopes: page.scopes.iter().map(|scope| Scope::of(language, &page.connector, &names.connector, scope)).collect(),
+        scopes: scopes.iter().map(|scope| Scope::of(language, &page.connector, &names.connector, scope)).collect(),
         no_scopes: say("link-scopes-none"),
         person: shown(&page.person),
         steps: [

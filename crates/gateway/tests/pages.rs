@@ -3,7 +3,7 @@
 use http::{StatusCode, header::CONTENT_SECURITY_POLICY};
 use onbehalf_engine::{
     Error,
-    connect::{LinkPage, Outcome, OutcomePage},
+    connect::{Asks, LinkPage, Outcome, OutcomePage},
     time::Timestamp,
 };
 use onbehalf_gateway::{
@@ -34,10 +34,14 @@ fn link(value: &str) -> LinkPage {
         connector_name: value.into(),
         connector: value.into(),
         person: value.into(),
-        scopes: vec![value.into(), format!("https://{value}")],
-        authorize_origin: value.into(),
+        asks: Asks::Consent { scopes: vec![value.into(), format!("https://{value}")], authorize_origin: value.into() },
         expires_at: Timestamp::from_millis(600_000),
     }
+}
+
+/// Consent to nothing in particular, at this origin.
+fn consent(authorize_origin: &str) -> Asks {
+    Asks::Consent { scopes: Vec::new(), authorize_origin: authorize_origin.into() }
 }
 
 fn show(language: &'static Language, page: &LinkPage) -> Page {
@@ -52,7 +56,7 @@ fn end(language: &'static Language, value: &str, outcome: Outcome) -> Page {
 fn reached_by(language: &'static Language, value: &str) -> Vec<Page> {
     vec![
         show(language, &link(value)),
-        show(language, &LinkPage { app_name: None, scopes: Vec::new(), ..link(value) }),
+        show(language, &LinkPage { app_name: None, asks: consent(value), ..link(value) }),
         end(language, value, Outcome::Connected),
         end(language, value, Outcome::AwaitingVerification),
         end(language, value, Outcome::Refused),
@@ -185,8 +189,7 @@ fn the_style_of_a_page_is_the_one_that_its_policy_allows() {
 #[test]
 fn only_the_button_leads_away_and_only_to_https_unless_the_provider_is_an_emulator() {
     let language = &Language::all()[0];
-    let leads_to =
-        |origin: &str| show(language, &LinkPage { authorize_origin: origin.into(), ..link("x") }).form_action;
+    let leads_to = |origin: &str| show(language, &LinkPage { asks: consent(origin), ..link("x") }).form_action;
     assert_eq!(leads_to("https://accounts.google.com"), "'self' https:");
     assert_eq!(leads_to("http://localhost:4000"), "'self' https: http:");
     assert_eq!(leads_to("javascript:alert(1)"), "'self' https:");

@@ -12,7 +12,7 @@ use http::{
 };
 use onbehalf_engine::{
     Engine, Error, Settings, StoreLocation, UserVerification,
-    connect::{LinkPage, Outcome, OutcomePage},
+    connect::{Asks, LinkPage, Outcome, OutcomePage},
     time::Timestamp,
     vault::KeySource,
 };
@@ -117,8 +117,7 @@ async fn a_pages_own_policy_differs_in_where_its_form_leads_alone() {
         connector_name: "Gmail".into(),
         connector: "gmail".into(),
         person: "a•••".into(),
-        scopes: Vec::new(),
-        authorize_origin: "https://accounts.google.com".into(),
+        asks: Asks::Consent { scopes: Vec::new(), authorize_origin: "https://accounts.google.com".into() },
         expires_at: Timestamp::from_millis(60_000),
     };
     let page = pages::link(language, &link, Timestamp::from_millis(0));

@@ -15,6 +15,8 @@ pub struct Field {
     pub label: Option<String>,
     /// Where to find the value, in a sentence.
     pub help: Option<String>,
+    /// The provider's page that says where: https.
+    pub help_url: Option<String>,
     /// A value that would do, shown as a placeholder.
     pub example: Option<String>,
     /// What the value is.
@@ -156,57 +158,95 @@ impl Field {
         }
     }
 
-    /// The value as it is kept: without space around it and without the suffix that was pasted along. The error says
-    /// what a value should look like, and never repeats it.
-    pub fn check(&self, key: &str, value: &str) -> Result<String> {
+    /// The value as it is kept: without space around it and without the suffix that was pasted along.
+    pub fn read(&self, value: &str) -> Result<String, Complaint> {
         let mut value = value.trim();
         if let Some(suffix) = &self.suffix {
             let pasted = value.strip_prefix("https://").unwrap_or(value).trim_end_matches('/');
             value = pasted.strip_suffix(suffix.as_str()).unwrap_or(value);
         }
         let value = if self.kind == FieldKind::Host { value.to_ascii_lowercase() } else { value.to_owned() };
-        if value.is_empty() {
-            return if self.optional {
-                Ok(value)
-            } else {
-                Err(Error::invalid(key, "is required and must not be empty"))
-            };
-        }
-        match self.complaint(&value) {
-            None => Ok(value),
-            Some(expected) => {
-                let example = self.example.as_ref().map(|it| format!(", such as `{it}`")).unwrap_or_default();
-                Err(Error::invalid(key, format!("must be {expected}{example}")))
-            }
+        match value.is_empty() {
+            true if self.optional => Ok(value),
+            true => Err(Complaint::Missing),
+            false => self.complaint(&value).map_or(Ok(value), Err),
         }
     }
 
-    /// What the value should have been.
-    fn complaint(&self, value: &str) -> Option<String> {
+    /// [`Field::read`], with an error for developers: it says what a value should look like, and never repeats it.
+    pub fn check(&self, key: &str, value: &str) -> Result<String> {
+        self.read(value).map_err(|complaint| {
+            let example = self.example.as_ref().filter(|_| complaint != Complaint::Missing);
+            let example = example.map(|it| format!(", such as `{it}`")).unwrap_or_default();
+            Error::invalid(key, format!("{}{example}", self.expected(complaint)))
+        })
+    }
+
+    /// What is wrong with a value that is not empty.
+    fn complaint(&self, value: &str) -> Option<Complaint> {
         if let Some(options) = &self.options {
-            let chosen = options.names().any(|name| name == value);
-            return (!chosen).then(|| format!("one of `{}`", options.names().collect::<Vec<_>>().join("`, `")));
+            return (!options.names().any(|name| name == value)).then_some(Complaint::NoChoice);
         }
         let lines = matches!(self.kind, FieldKind::Pem | FieldKind::Json);
         if !lines && value.contains(char::is_control) {
-            return Some("one line without control characters".into());
+            return Some(Complaint::ControlCharacters);
         }
-        let expected = match self.kind {
-            FieldKind::Text => None,
-            FieldKind::Host => (!is_labels(value)).then_some("a host name without scheme, port and path"),
-            FieldKind::Url => (!is_https(value)).then_some("an https URL without user"),
-            FieldKind::Email => (!is_email(value)).then_some("an email address"),
-            FieldKind::Pem => (!value.starts_with("-----BEGIN ")).then_some("a key in PEM (`-----BEGIN …`)"),
+        let (fits, complaint) = match self.kind {
+            FieldKind::Text => (true, Complaint::Pattern),
+            FieldKind::Host => (is_labels(value), Complaint::NoHost),
+            FieldKind::Url => (is_https(value), Complaint::NoUrl),
+            FieldKind::Email => (is_email(value), Complaint::NoEmail),
+            FieldKind::Pem => (value.starts_with("-----BEGIN "), Complaint::NoPem),
             FieldKind::Json => {
-                let object = serde_json::from_str::<IndexMap<String, de::IgnoredAny>>(value).is_ok();
-                (!object).then_some("a JSON object")
+                (serde_json::from_str::<IndexMap<String, de::IgnoredAny>>(value).is_ok(), Complaint::NoJson)
             }
         };
-        expected.map(str::to_owned).or_else(|| {
-            let pattern = self.pattern.as_ref().filter(|pattern| !pattern.matches(value))?;
-            Some(format!("of the form `{}`", pattern.as_str()))
-        })
+        if !fits {
+            return Some(complaint);
+        }
+        let wrong = self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(value));
+        wrong.then_some(Complaint::Pattern)
     }
+
+    /// What a value should be, for developers.
+    fn expected(&self, complaint: Complaint) -> String {
+        let pattern = || self.pattern.as_ref().map(Pattern::as_str).unwrap_or_default();
+        let names = || self.options.iter().flat_map(Options::names).collect::<Vec<_>>().join("`, `");
+        match complaint {
+            Complaint::Missing => "is required and must not be empty".into(),
+            Complaint::NoChoice => format!("must be one of `{}`", names()),
+            Complaint::ControlCharacters => "must be one line without control characters".into(),
+            Complaint::NoHost => "must be a host name without scheme, port and path".into(),
+            Complaint::NoUrl => "must be an https URL without user".into(),
+            Complaint::NoEmail => "must be an email address".into(),
+            Complaint::NoPem => "must be a key in PEM (`-----BEGIN …`)".into(),
+            Complaint::NoJson => "must be a JSON object".into(),
+            Complaint::Pattern => format!("must be of the form `{}`", pattern()),
+        }
+    }
+}
+
+/// What is wrong with a field's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Complaint {
+    /// It is required, and empty.
+    Missing,
+    /// It is none of the choices.
+    NoChoice,
+    /// It has control characters, or several lines.
+    ControlCharacters,
+    /// It is no host name.
+    NoHost,
+    /// It is no https URL.
+    NoUrl,
+    /// It is no email address.
+    NoEmail,
+    /// It is no key in PEM.
+    NoPem,
+    /// It is no JSON object.
+    NoJson,
+    /// It does not match the field's pattern.
+    Pattern,
 }
 
 fn is_https(value: &str) -> bool {

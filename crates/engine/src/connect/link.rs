@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
+use super::{Asks, LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
 use crate::{
     Engine, Error, Result, UserVerification,
     accounts::AccountBy,
@@ -61,8 +61,10 @@ impl Engine {
             connector_name: setup.connector.name.clone(),
             connector: setup.connector.slug.clone(),
             person: masked(&account.identifier),
-            scopes: registration.every_scope(),
-            authorize_origin: registration.authorize_url.origin().ascii_serialization(),
+            asks: Asks::Consent {
+                scopes: registration.every_scope(),
+                authorize_origin: registration.authorize_url.origin().ascii_serialization(),
+            },
             expires_at: flow.expires_at,
         })
     }

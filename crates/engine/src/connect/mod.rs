@@ -19,11 +19,13 @@ mod verify;
 use std::{fmt, time::Duration};
 
 use aws_lc_rs::digest;
+use indexmap::IndexMap;
 use url::Url;
 
 use crate::{
     Engine, Error, Result,
     accounts::AccountRef,
+    catalogue::field::{Complaint, FieldKind},
     rows::{FlowStatus, Held, StoredFlow},
     secret::Secret,
     store::{Change, Commit},
@@ -70,12 +72,70 @@ pub struct LinkPage {
     pub connector: String,
     /// For whom: the identifier, most of it hidden.
     pub person: String,
-    /// What will be asked of the provider.
-    pub scopes: Vec<String>,
-    /// The origin that the button leads to.
-    pub authorize_origin: String,
+    /// What the person does on the page.
+    pub asks: Asks,
     /// When the link can no longer be used.
     pub expires_at: Timestamp,
+}
+
+/// What a link's page asks of the person.
+#[derive(Debug, Clone)]
+pub enum Asks {
+    /// To go to the provider and consent there ([`Engine::start`]).
+    Consent {
+        /// What will be asked of the provider.
+        scopes: Vec<String>,
+        /// The origin that the button leads to.
+        authorize_origin: String,
+    },
+    /// To enter a credential of theirs ([`Engine::submit`]).
+    Credential {
+        /// The inputs, in order.
+        fields: Vec<FormField>,
+        /// The origin of the app's verify URL, where the form leads then; nothing where it leads to our outcome page.
+        verify_origin: Option<String>,
+    },
+}
+
+/// One input of a credential's form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormField {
+    /// The key that its value is submitted under.
+    pub name: String,
+    /// Shown beside it.
+    pub label: String,
+    /// Where to find the value, in a sentence.
+    pub help: Option<String>,
+    /// The provider's page that says so: https.
+    pub help_url: Option<String>,
+    /// A value that would do.
+    pub example: Option<String>,
+    /// What the value is: one line, or several.
+    pub kind: FieldKind,
+    /// The choices, where there are only some.
+    pub options: Vec<String>,
+    /// What the input holds at first.
+    pub default: Option<String>,
+    /// Shown behind the input, and stripped when pasted.
+    pub suffix: Option<String>,
+    /// May be left empty.
+    pub optional: bool,
+    /// Masked, and never sent back to the browser.
+    pub secret: bool,
+}
+
+/// What became of a submitted credential.
+#[derive(Debug)]
+pub enum Submitted {
+    /// It works. The link is used up.
+    Accepted {
+        /// The outcome page, or the app's verify URL with the nonce.
+        location: Url,
+    },
+    /// A field's value cannot be meant. The link still works; nothing was sent anywhere.
+    Invalid(IndexMap<String, Complaint>),
+    /// The provider would not have it, or was not there to ask. The link still works; nothing was stored.
+    Refused(Error),
 }
 
 /// A flow that has started: where to send the browser, and the cookie that binds it.

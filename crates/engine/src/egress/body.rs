@@ -1,8 +1,13 @@
-//! What leaves with a request.
+//! What leaves with a request, and what comes back: whole, or as it is made.
 
-use bytes::Bytes;
+use std::{fmt, pin::Pin};
 
-/// What a request carries.
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, stream};
+
+use super::Failure;
+
+/// What a request of a caller carries.
 #[derive(Debug, Default)]
 pub enum Body {
     #[default]
@@ -14,4 +19,73 @@ pub enum Body {
     Form(Vec<(String, String)>),
     /// Sent as it is; the caller names its type in a header.
     Bytes(Bytes),
+}
+
+/// Chunks, as they come. After a failure there are no more.
+pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
+
+/// A request's body on its way out.
+pub enum Outgoing {
+    /// All of it, with a `content-length`.
+    Whole(Bytes),
+    /// As its maker goes on. A failure breaks the request off.
+    Chunks(Chunks),
+}
+
+impl Outgoing {
+    /// All of it, once it is made.
+    ///
+    /// # Errors
+    /// What its maker failed with.
+    pub async fn collect(self) -> Result<Bytes, Failure> {
+        let mut chunks = match self {
+            Self::Whole(bytes) => return Ok(bytes),
+            Self::Chunks(chunks) => chunks,
+        };
+        let mut all = BytesMut::new();
+        while let Some(chunk) = chunks.next().await {
+            all.extend_from_slice(&chunk?);
+        }
+        Ok(all.freeze())
+    }
+}
+
+/// Without what it holds.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Chunks(_) => f.write_str("Chunks"),
+        }
+    }
+}
+
+/// An answer's body on its way in. Dropped before its end, it breaks the answer off.
+pub struct Incoming(Chunks);
+
+impl Incoming {
+    /// A body of these chunks.
+    pub fn new(chunks: impl Stream<Item = Result<Bytes, Failure>> + Send + 'static) -> Self {
+        Self(Box::pin(chunks))
+    }
+
+    /// A body that is there already.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::new(stream::iter([Ok(bytes.into())]))
+    }
+
+    /// The next chunk; nothing at the end.
+    ///
+    /// # Errors
+    /// [`Failure::Unknown`] when the rest will not come.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.0.next().await.transpose()
+    }
+}
+
+/// Without what it holds.
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Incoming")
+    }
 }

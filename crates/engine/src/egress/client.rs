@@ -16,18 +16,19 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt as _;
 use http::HeaderValue;
 use reqwest::{
     Certificate, Client, ClientBuilder, NoProxy, Proxy,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    Egress, Failure, Limits, Partial,
+    Egress, Failure,
+    body::{Incoming, Outgoing},
     guard::{Guard, is_localhost},
 };
 use crate::{Error, Result};
@@ -75,11 +76,15 @@ impl HttpEgress {
         let client = builder.dns_resolver(Resolver { guard, proxy_name }).build();
         Ok(client.ok().map(|client| Self { client, guard }))
     }
-
     /// Sends a request whose URL was checked, and waits for the head of the answer.
-    async fn open(&self, request: reqwest::Request, deadline: Instant) -> Result<reqwest::Response, Failure> {
-        match timeout_at(deadline, self.client.execute(request)).await {
-            Ok(answer) => answer.map_err(|error| failure(&error)),
+    async fn execute(
+        &self,
+        request: reqwest::Request,
+        patience: Duration,
+    ) -> Result<http::Response<Incoming>, Failure> {
+        match timeout(patience, self.client.execute(request)).await {
+            Ok(Ok(answer)) => Ok(opened(answer)),
+            Ok(Err(error)) => Err(failure(&error)),
             Err(_) => Err(Failure::Unknown { reason: "deadline", partial: None }),
         }
     }
@@ -87,39 +92,32 @@ impl HttpEgress {
 
 #[async_trait]
 impl Egress for HttpEgress {
-    async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, Failure> {
+    async fn open(
+        &self,
+        request: http::Request<Outgoing>,
+        patience: Duration,
+    ) -> Result<http::Response<Incoming>, Failure> {
+        let request = request.map(|body| match body {
+            Outgoing::Whole(bytes) => reqwest::Body::from(bytes),
+            Outgoing::Chunks(chunks) => {
+                reqwest::Body::wrap_stream(chunks.map_err(|_| io::Error::other("its maker failed")))
+            }
+        });
         let request =
             reqwest::Request::try_from(request).map_err(|_| Failure::NotSent { reason: "invalid request" })?;
         self.guard.check(request.url())?;
-        let deadline = Instant::now() + limits.total.min(LONGEST);
-        let answer = self.open(request, deadline).await?;
-        read(answer, deadline, limits.body).await
+        self.execute(request, patience).await
     }
 }
 
-/// Reads an answer to its end, or to the deadline, or to one byte more than `most`.
-async fn read(mut answer: reqwest::Response, deadline: Instant, most: usize) -> Result<http::Response<Bytes>, Failure> {
-    let fits = |length: u64| usize::try_from(length).is_ok_and(|length| length <= most);
-    if !answer.content_length().is_none_or(fits) {
-        return Err(Failure::TooLarge);
-    }
-    let mut body = BytesMut::new();
-    let reason = loop {
-        match timeout_at(deadline, answer.chunk()).await {
-            Ok(Ok(Some(chunk))) if chunk.len() > most - body.len() => return Err(Failure::TooLarge),
-            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
-            Ok(Ok(None)) => {
-                let mut whole = http::Response::new(body.freeze());
-                *whole.status_mut() = answer.status();
-                *whole.version_mut() = answer.version();
-                *whole.headers_mut() = std::mem::take(answer.headers_mut());
-                return Ok(whole);
-            }
-            Ok(Err(_)) => break "interrupted",
-            Err(_) => break "deadline",
-        }
-    };
-    Err(Failure::Unknown { reason, partial: Some(Partial { status: answer.status(), body: body.freeze() }) })
+fn opened(mut answer: reqwest::Response) -> http::Response<Incoming> {
+    let (status, version, headers) = (answer.status(), answer.version(), std::mem::take(answer.headers_mut()));
+    let interrupted = |_| Failure::Unknown { reason: "interrupted", partial: None };
+    let mut opened = http::Response::new(Incoming::new(answer.bytes_stream().map_err(interrupted)));
+    *opened.status_mut() = status;
+    *opened.version_mut() = version;
+    *opened.headers_mut() = headers;
+    opened
 }
 
 /// What a client's error means. Its text is not used: it has the URL, with its query.
@@ -243,9 +241,6 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 
 /// The most that the headers of an answer over HTTP/2 may take, in bytes.
 const MOST_HEADERS: u32 = 64 * 1024;
-
-/// A deadline further away is no deadline, and might not fit the clock.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests;

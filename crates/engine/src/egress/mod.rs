@@ -12,7 +12,11 @@ pub mod target;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::header;
+use tokio::time::{Instant, timeout_at};
+
+use self::body::{Incoming, Outgoing};
 
 /// How long and how much one exchange with a provider may take.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +66,47 @@ impl std::fmt::Debug for Partial {
 /// The way out.
 #[async_trait]
 pub trait Egress: Send + Sync + 'static {
-    /// Sends one request and returns its whole answer, whatever its status. A redirect is an answer.
-    async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, Failure>;
+    /// Sends one request and returns the head of its answer, whatever its status; the body follows as it is read. A
+    /// redirect is an answer. `patience` is how long the head may take, from the first attempt to connect.
+    async fn open(
+        &self,
+        request: http::Request<Outgoing>,
+        patience: Duration,
+    ) -> Result<http::Response<Incoming>, Failure>;
+
+    /// Sends one request and returns its whole answer.
+    async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, Failure> {
+        let patience = limits.total.min(LONGEST);
+        let deadline = Instant::now() + patience;
+        let answer = self.open(request.map(Outgoing::Whole), patience).await?;
+        read(answer, deadline, limits.body).await
+    }
+}
+
+/// A deadline further away is no deadline, and might not fit the clock.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads an answer to its end, or to the deadline, or to one byte more than `most`.
+async fn read(
+    answer: http::Response<Incoming>,
+    deadline: Instant,
+    most: usize,
+) -> Result<http::Response<Bytes>, Failure> {
+    let (parts, mut incoming) = answer.into_parts();
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > most)) {
+        return Err(Failure::TooLarge);
+    }
+    let mut body = BytesMut::new();
+    let reason = loop {
+        match timeout_at(deadline, incoming.chunk()).await {
+            Ok(Ok(Some(chunk))) if chunk.len() > most - body.len() => return Err(Failure::TooLarge),
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            Ok(Ok(None)) => return Ok(http::Response::from_parts(parts, body.freeze())),
+            Ok(Err(Failure::Unknown { reason, .. })) => break reason,
+            Ok(Err(_)) => break "interrupted",
+            Err(_) => break "deadline",
+        }
+    };
+    Err(Failure::Unknown { reason, partial: Some(Partial { status: parts.status, body: body.freeze() }) })
 }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use onbehalf_engine::{accounts::Status, connect::Outcome, names::Organization, secret::ExposeSecret};
+use onbehalf_engine::{
+    accounts::Status,
+    connect::{Asks, Outcome},
+    names::Organization,
+    secret::ExposeSecret,
+};
 
 use crate::world::{account, code, identifier, nonce_of, token_of, verified_world, world};
 
@@ -28,9 +33,10 @@ async fn the_link_page_says_who_asks_for_what() {
     let page = world.engine.link_page(&token_of(&link)).await.unwrap();
     assert_eq!(page.app_name.as_deref(), Some("Acme"));
     assert_eq!(page.connector_name, "Example");
-    assert_eq!(page.scopes, ["read", "write"]);
     assert_eq!(page.person, "jo•••@example.com");
-    assert_eq!(page.authorize_origin, "https://provider.example");
+    let Asks::Consent { scopes, authorize_origin } = page.asks else { panic!("the provider is asked") };
+    assert_eq!(scopes, ["read", "write"]);
+    assert_eq!(authorize_origin, "https://provider.example");
 }
 
 #[tokio::test]

@@ -4,13 +4,17 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use http::{Request, Response, StatusCode, header};
-use onbehalf_engine::egress::{Egress, Failure, Limits, Partial};
+use onbehalf_engine::egress::{
+    Egress, Failure, Partial,
+    body::{Incoming, Outgoing},
+};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -196,7 +200,9 @@ fn refused(status: u16, error: &str) -> Result<(u16, Vec<u8>), Failure> {
 
 #[async_trait]
 impl Egress for Provider {
-    async fn send(&self, request: Request<Bytes>, _: Limits) -> Result<Response<Bytes>, Failure> {
+    async fn open(&self, request: Request<Outgoing>, _: Duration) -> Result<Response<Incoming>, Failure> {
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, body.collect().await?);
         assert_eq!(request.uri().host(), Some("provider.example"), "a request left the provider's host");
         assert_eq!(request.uri().scheme_str(), Some("https"), "a request left without TLS");
         let (status, body) = if request.uri().path() == "/token" {
@@ -213,7 +219,7 @@ impl Egress for Provider {
         } else {
             self.api(request)
         };
-        let mut response = Response::new(body.into());
+        let mut response = Response::new(Incoming::whole(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
         Ok(response)

@@ -6,14 +6,16 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
+    time::Instant,
 };
 use tokio_rustls::{TlsAcceptor, rustls};
 
 use super::*;
-use crate::egress::target::Target;
+use crate::egress::{Limits, Partial, target::Target};
 
 const LIMITS: Limits = Limits { total: Duration::from_secs(60), body: 1024 };
 
@@ -258,7 +260,7 @@ async fn a_name_that_resolves_to_a_local_address_is_not_dialled() {
     let listener = bystander();
     let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
     let request = reqwest::Request::try_from(get(&url)).unwrap();
-    let refused = egress(false).open(request, Instant::now() + LIMITS.total).await;
+    let refused = egress(false).execute(request, LIMITS.total).await;
     assert_eq!(refused.unwrap_err(), Failure::Forbidden);
     assert_untouched(&listener);
 }
@@ -342,11 +344,10 @@ async fn an_answer_that_does_not_come_ends_at_the_deadline() {
 #[tokio::test]
 async fn a_drip_ends_at_the_deadline() {
     let server = Server::start("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", Then::Drip).await;
-    let request = reqwest::Request::try_from(get(&server.url("/"))).unwrap();
-    let answer = egress(true).open(request, Instant::now() + LIMITS.total).await.unwrap();
+    let answer = egress(true).open(get(&server.url("/")).map(Outgoing::Whole), LIMITS.total).await.unwrap();
     // From here on, time passes whenever nothing else can.
     tokio::time::pause();
-    let outcome = read(answer, Instant::now() + Duration::from_secs(30), 1024).await;
+    let outcome = crate::egress::read(answer, Instant::now() + Duration::from_secs(30), 1024).await;
     let Err(Failure::Unknown { reason: "deadline", partial: Some(partial) }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(partial.status, 200);
     assert!(partial.body.len() < 1000);

@@ -5,13 +5,17 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use onbehalf_engine::egress::{Egress, Failure, Limits};
+use onbehalf_engine::egress::{
+    Egress, Failure,
+    body::{Incoming, Outgoing},
+};
 use serde_json::json;
 use url::{Position, Url};
 
@@ -301,7 +305,9 @@ impl Provider {
 
 #[async_trait]
 impl Egress for Provider {
-    async fn send(&self, request: Request<Bytes>, _: Limits) -> Result<Response<Bytes>, Failure> {
+    async fn open(&self, request: Request<Outgoing>, _: Duration) -> Result<Response<Incoming>, Failure> {
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, body.collect().await?);
         let (status, body) = match self.answer(&request) {
             Ok(answer) => answer,
             Err(problem) => {
@@ -309,7 +315,7 @@ impl Egress for Provider {
                 (400, r#"{"error":"invalid_request"}"#.to_owned())
             }
         };
-        let mut response = Response::new(body.into());
+        let mut response = Response::new(Incoming::whole(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
         Ok(response)
