@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{Method, header};
 use tokio::time::{Instant, timeout_at};
 
 use self::body::{Incoming, Outgoing};
@@ -78,13 +78,22 @@ pub trait Egress: Send + Sync + 'static {
     async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, Failure> {
         let patience = limits.total.min(LONGEST);
         let deadline = Instant::now() + patience;
+        // What `HEAD` says of a length is about an answer that does not come (RFC 9110 §9.3.2).
+        let bodiless = request.method() == Method::HEAD;
         let answer = self.open(request.map(Outgoing::Whole), patience).await?;
+        if !bodiless && announced(&answer).is_some_and(|length| length > limits.body as u64) {
+            return Err(Failure::TooLarge);
+        }
         read(answer, deadline, limits.body).await
     }
 }
 
 /// A deadline further away is no deadline, and might not fit the clock.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn announced(answer: &http::Response<Incoming>) -> Option<u64> {
+    answer.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
 
 /// Reads an answer to its end, or to the deadline, or to one byte more than `most`.
 async fn read(
@@ -93,10 +102,6 @@ async fn read(
     most: usize,
 ) -> Result<http::Response<Bytes>, Failure> {
     let (parts, mut incoming) = answer.into_parts();
-    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > most)) {
-        return Err(Failure::TooLarge);
-    }
     let mut body = BytesMut::new();
     let reason = loop {
         match timeout_at(deadline, incoming.chunk()).await {
