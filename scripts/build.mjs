@@ -13,6 +13,6 @@ const { values: options } = parseArgs({ options: { release: { type: 'boolean' } 
 const cli = join(root, 'node_modules/@napi-rs/cli/dist/cli.js')
 const args = ['build', '--platform', '--no-js', '--package', 'onbehalf', '--cwd', root]
 if (process.env.CARGO_TARGET_DIR) args.push('--target-dir', process.env.CARGO_TARGET_DIR)
-if (options.release) args.push('--profile', 'dist')
+args.push(...(options.release ? ['--profile', 'dist'] : ['--features', 'trace']))
 const { status } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit' })
 if (status !== 0) process.exit(status ?? 1)

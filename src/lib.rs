@@ -5,6 +5,7 @@
 //! the engine ([`instance`], [`settings`], [`environment`]) and asks it. [`promise`] makes the promise, which
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
 //! [`error`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the end.
+//! For developers, [`trace`] writes down what the crates below log.
 
 mod actions;
 mod answers;
@@ -19,6 +20,8 @@ mod error;
 mod exit;
 mod instance;
 mod listener;
+#[cfg(target_os = "linux")]
+mod memory;
 mod onbehalf;
 mod options;
 mod promise;
@@ -26,4 +29,6 @@ mod response;
 mod runtime;
 mod settings;
 mod signal;
+#[cfg(feature = "trace")]
+mod trace;
 mod web;

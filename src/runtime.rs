@@ -2,7 +2,8 @@
 //!
 //! One runtime a process, made when first needed, never torn down: a worker thread of Node may end while a refresh
 //! that it began is still under way, and that refresh must finish. Node unmaps a library when the last thread that
-//! loaded it ends, so ours is pinned before it has threads of its own.
+//! loaded it ends, so ours is pinned when it is loaded, before anything of it outlives that thread: threads of its own,
+//! and what its allocator does when a thread ends.
 
 use std::{io::Write as _, panic::PanicHookInfo, sync::OnceLock};
 
@@ -13,7 +14,6 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        retain_current_module_for_unload_safety();
         Builder::new_multi_thread()
             // Its work is to wait for databases and providers, which takes few threads.
             .worker_threads(2)
@@ -28,7 +28,10 @@ pub(crate) fn runtime() -> &'static Runtime {
 /// Runs when the library is loaded.
 #[napi_derive::module_init]
 fn prepare() {
+    retain_current_module_for_unload_safety();
     std::panic::set_hook(Box::new(report_panic));
+    #[cfg(feature = "trace")]
+    crate::trace::begin();
 }
 
 /// Says where a panic was, and nothing of its message, which may hold what it should not.

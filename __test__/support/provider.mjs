@@ -67,6 +67,8 @@ export async function startProvider({ redirectUris, expiresIn = 3600 }) {
     },
     /** Every token request, when it was answered: `{ grantType, status }`. */
     tokenRequests: [],
+    /** Every code and token that it gave out. */
+    issued: rows.issued,
     /** Every request to the API: `{ method, url, status }`. */
     apiRequests: [],
     /** Koa middleware around the token endpoint: a test may hold, refuse or lose an answer with it. */
@@ -151,6 +153,7 @@ async function answer(provider, pathname, request, response) {
 
 /** What the server remembers, in the shape that `oidc-provider` asks for. */
 class Rows {
+  issued = []
   #rows = new Map()
 
   /** Forgets every row of a model. */
@@ -160,13 +163,18 @@ class Rows {
 
   /** `oidc-provider`'s adapter for one model. It judges expiry itself, by what is in the payload. */
   of(model) {
+    const { issued } = this
     const rows = this.#rows
     const find = (is) => [...rows].find(([key, payload]) => key.startsWith(`${model}:`) && is(payload))?.[1]
     return {
       find: async (id) => rows.get(`${model}:${id}`),
       findByUid: async (uid) => find((payload) => payload.uid === uid),
       findByUserCode: async (userCode) => find((payload) => payload.userCode === userCode),
-      upsert: async (id, payload) => void rows.set(`${model}:${id}`, payload),
+      upsert: async (id, payload) => {
+        // Theirs is the id.
+        if (['AccessToken', 'AuthorizationCode', 'RefreshToken'].includes(model)) issued.push(id)
+        rows.set(`${model}:${id}`, payload)
+      },
       consume: async (id) => void (rows.get(`${model}:${id}`).consumed = Math.floor(Date.now() / 1000)),
       destroy: async (id) => void rows.delete(`${model}:${id}`),
       async revokeByGrantId(grantId) {
