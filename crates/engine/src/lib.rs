@@ -34,6 +34,9 @@ pub mod connectors;
 pub mod egress;
 mod engine;
 mod error;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod names;
 pub mod oauth;
 mod page;

@@ -82,13 +82,7 @@ impl Catalogue {
 
     /// What every file breaks of the rules for shipped connectors ([`lint::Rule`]).
     pub fn lint(&self) -> Vec<lint::Finding> {
-        self.entries
-            .iter()
-            .flat_map(|(slug, entry)| match Node::from_toml(&entry.file, &entry.text).and_then(resolve) {
-                Ok(document) => lint::lint(slug, &document),
-                Err(fault) => vec![lint::Finding::malformed(&entry.file, fault)],
-            })
-            .collect()
+        self.entries.iter().flat_map(|(slug, entry)| lint_toml(slug, &entry.file, &entry.text)).collect()
     }
 }
 
@@ -104,8 +98,16 @@ impl Connector {
 }
 
 /// Reads a connector's file; `file` is its name for messages.
-pub(super) fn connector_from_toml(slug: &str, file: &str, text: &str) -> Result<Connector> {
+pub(crate) fn connector_from_toml(slug: &str, file: &str, text: &str) -> Result<Connector> {
     assemble(slug, Node::from_toml(file, text)?)
+}
+
+/// What a connector's file breaks of the rules for shipped connectors.
+pub(crate) fn lint_toml(slug: &str, file: &str, text: &str) -> Vec<lint::Finding> {
+    match Node::from_toml(file, text).and_then(resolve) {
+        Ok(document) => lint::lint(slug, &document),
+        Err(fault) => vec![lint::Finding::malformed(file, fault)],
+    }
 }
 
 fn assemble(slug: &str, document: Node) -> Result<Connector> {

@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::{Engine, connections::registration::Setup, egress::Limits, oauth::document::Document, rows::Credential};
+use crate::{
+    Engine,
+    connections::registration::Setup,
+    egress::Limits,
+    oauth::{document::Document, provider_error::is_invisible},
+    rows::Credential,
+};
 
 /// A person is waiting for the page.
 const LIMITS: Limits = Limits { total: Duration::from_secs(10), body: 1024 * 1024 };
@@ -57,6 +63,7 @@ impl Engine {
     }
 }
 
+/// Whether people can be shown it, and see what it is.
 fn presentable(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control)
+    !text.is_empty() && text.len() <= LONGEST && !text.chars().any(is_invisible)
 }

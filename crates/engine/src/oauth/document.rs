@@ -59,6 +59,13 @@ impl Document {
         Self::parse(body, false)
     }
 
+    /// Reads the first object within a body that is something else: behind a warning that a script printed, or behind
+    /// a guard against being run as one. It is no answer, but may hold the only copy of a token.
+    pub fn read_embedded(body: &[u8]) -> Self {
+        let start = body.iter().position(|byte| *byte == b'{').unwrap_or(body.len());
+        Self::parse(&body[start..], false)
+    }
+
     fn parse(body: &[u8], arrived_whole: bool) -> Self {
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}').trim_start();

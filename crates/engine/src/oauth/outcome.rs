@@ -99,7 +99,7 @@ pub fn classify(answer: TokenAnswer<'_>, registration: &Registration, asked: &[S
     let error = provider_error(&document);
     let verdict = verdict(answer.status, &document);
     let succeeded = answer.status.is_success();
-    let salvaged = succeeded.then(|| token_response::salvage(&document, registration)).flatten();
+    let salvaged = succeeded.then(|| token_response::salvage(&document, answer.body, registration)).flatten();
     let tokens = token_response::tokens(document, registration, asked, answer.received_at);
     match (tokens, verdict) {
         (Ok(tokens), _) if succeeded => Outcome::Ok(Box::new(tokens)),

@@ -42,7 +42,7 @@ fn clean_description(description: &str) -> String {
 }
 
 /// Control characters, line separators, and the marks that reorder or hide text (Unicode's bidirectional controls).
-fn is_invisible(letter: char) -> bool {
+pub(crate) fn is_invisible(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }

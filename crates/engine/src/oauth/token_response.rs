@@ -121,15 +121,20 @@ pub(super) fn tokens(
 }
 
 /// The refresh token in an answer that broke off or cannot be used, if it had arrived whole: only a string whose
-/// closing quote is there, or a form's value that another one follows.
+/// closing quote is there, or a form's value that another one follows. Text before an object is no obstacle.
 ///
 /// Call it with the body of a success (2xx) alone.
 pub fn salvage_refresh_token(body: &[u8], registration: &Registration) -> Option<Secret> {
-    salvage(&Document::read_beginning(body), registration)
+    salvage(&Document::read_beginning(body), body, registration)
 }
 
-pub(super) fn salvage(document: &Document, registration: &Registration) -> Option<Secret> {
-    token(document, Paths::of(registration).refresh_token).ok().flatten()
+/// The same of a body that has been read as `document`.
+pub(super) fn salvage(document: &Document, body: &[u8], registration: &Registration) -> Option<Secret> {
+    let refresh_token = |document: &Document| token(document, Paths::of(registration).refresh_token).ok().flatten();
+    match document.format() {
+        Format::Json | Format::Form => refresh_token(document),
+        Format::Neither => refresh_token(&Document::read_embedded(body)),
+    }
 }
 
 /// A claim of an id token, unverified; see [`TokenSet::id_token_claim`].

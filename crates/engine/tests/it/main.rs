@@ -1,5 +1,5 @@
 //! The engine's calls, end to end, on an in-memory store against a strict simulated provider: no network, no sleeps,
-//! and a clock that only moves when a test says so.
+//! and a clock that only moves when a test says so. In `hostile` alone a provider on loopback takes its place.
 
 #![expect(clippy::unwrap_used, reason = "what a test prepares must not fail")]
 
@@ -9,6 +9,7 @@ mod connections;
 mod connectors;
 mod flaky;
 mod flows;
+mod hostile;
 mod provider;
 mod proxy;
 mod refresh;

@@ -7,6 +7,7 @@ use onbehalf_engine::{
     accounts::{Account, AccountBy, AccountRef},
     connect::{Arrival, Link, NewLink, Return, Started},
     connections::NewConnection,
+    egress::Egress,
     names::{ConnectionName, Identifier, Organization},
     random::SystemRandom,
     secret::{ExposeSecret, Secret},
@@ -115,24 +116,35 @@ impl World {
     }
 
     pub(crate) async fn opened(settings: Settings) -> Result<Self> {
-        let (provider, clock) = Self::outside();
-        let store = Arc::new(Flaky::new(SqliteStore::open(Location::Memory)?));
-        Self::on(settings, provider, clock, store, (Journal::memory(), Vec::new())).await
+        let outside = Self::outside();
+        let egress = outside.0.clone();
+        Self::on(settings, outside, egress, Self::memory()?, (Journal::memory(), Vec::new())).await
+    }
+
+    /// An environment with another way out than to the simulated provider.
+    pub(crate) async fn through(egress: Arc<dyn Egress>, settings: Settings) -> Self {
+        let (store, journal) = (Self::memory().unwrap(), (Journal::memory(), Vec::new()));
+        Self::on(settings, Self::outside(), egress, store, journal).await.unwrap()
+    }
+
+    fn memory() -> Result<Arc<Flaky<SqliteStore>>> {
+        Ok(Arc::new(Flaky::new(SqliteStore::open(Location::Memory)?)))
     }
 
     /// Another process on the same store, with other settings.
     pub(crate) async fn reopened(&self, settings: Settings) -> Self {
-        let journal = (Journal::memory(), Vec::new());
-        Self::on(settings, self.provider.clone(), self.clock.clone(), self.store.clone(), journal).await.unwrap()
+        let (outside, journal) = ((self.provider.clone(), self.clock.clone()), (Journal::memory(), Vec::new()));
+        Self::on(settings, outside, self.provider.clone(), self.store.clone(), journal).await.unwrap()
     }
 
     /// An environment in a folder with settings of its own.
     pub(crate) async fn in_folder_with(folder: &Path, before: Option<Remains>, settings: Settings) -> Self {
-        let (provider, clock) = before.unwrap_or_else(Self::outside);
+        let outside = before.unwrap_or_else(Self::outside);
+        let egress = outside.0.clone();
         let path = folder.join("store.db");
         let store = SqliteStore::open(Location::File(path.clone())).unwrap();
         let journal = Journal::open(&Journal::beside(&path)).unwrap();
-        Self::on(settings, provider, clock, Arc::new(Flaky::new(store)), journal).await.unwrap()
+        Self::on(settings, outside, egress, Arc::new(Flaky::new(store)), journal).await.unwrap()
     }
 
     /// An environment in a folder, and a process that goes on after another was killed there.
@@ -154,8 +166,8 @@ impl World {
 
     async fn on(
         settings: Settings,
-        provider: Arc<Provider>,
-        clock: Arc<ManualClock>,
+        (provider, clock): Remains,
+        egress: Arc<dyn Egress>,
         store: Arc<Flaky<SqliteStore>>,
         (journal, entries): (Journal, Vec<Entry>),
     ) -> Result<Self> {
@@ -163,7 +175,7 @@ impl World {
             store: store.clone(),
             journal,
             entries,
-            egress: provider.clone(),
+            egress,
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
         };

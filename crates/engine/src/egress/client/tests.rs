@@ -17,6 +17,8 @@ use tokio_rustls::{TlsAcceptor, rustls};
 use super::*;
 use crate::egress::{Limits, Partial, target::Target};
 
+mod http2;
+
 const LIMITS: Limits = Limits { total: Duration::from_secs(60), body: 1024 };
 
 fn egress(loopback_environment: bool) -> HttpEgress {
@@ -387,14 +389,13 @@ async fn the_length_of_what_head_leaves_out_does_not_count() {
 #[tokio::test]
 async fn a_server_that_nobody_vouches_for_gets_nothing() {
     let (port, requests) = tls_server().await;
-    let vouched = || Certificate::from_der(CERTIFICATE).unwrap();
     let client = |roots| HttpEgress::trusting(roots, &settings(true, None)).unwrap().unwrap();
     let tls = Err(Failure::NotSent { reason: "tls" });
     for (client, host, expected) in [
         (egress(true), "localhost", tls.clone()),
         (client(Roots::Only(mozilla())), "localhost", tls.clone()),
-        (client(Roots::Only(vec![vouched()])), "127.0.0.1", tls),
-        (client(Roots::Only(vec![vouched()])), "localhost", Ok(http::StatusCode::NO_CONTENT)),
+        (vouching(), "127.0.0.1", tls),
+        (vouching(), "localhost", Ok(http::StatusCode::NO_CONTENT)),
     ] {
         let outcome = client.send(get(&format!("https://{host}:{port}/")), LIMITS).await;
         assert_eq!(outcome.map(|answer| answer.status()), expected, "{host}");
@@ -426,16 +427,28 @@ fn without_a_platform_store_mozilla_s_roots_serve() {
 const CERTIFICATE: &[u8] = include_bytes!("tests/self-signed.crt.der");
 const KEY: &[u8] = include_bytes!("tests/self-signed.key.der");
 
-/// A server behind TLS with [`CERTIFICATE`]: its port, and what it was sent.
-async fn tls_server() -> (u16, Arc<Mutex<Vec<Vec<u8>>>>) {
+/// A client that takes [`CERTIFICATE`] for proof.
+fn vouching() -> HttpEgress {
+    let roots = Roots::Only(vec![Certificate::from_der(CERTIFICATE).unwrap()]);
+    HttpEgress::trusting(roots, &settings(true, None)).unwrap().unwrap()
+}
+
+/// TLS with [`CERTIFICATE`], and one of these protocols behind it.
+fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![CERTIFICATE.into()], KEY.try_into().unwrap())
         .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server behind TLS: its port, and what it was sent.
+async fn tls_server() -> (u16, Arc<Mutex<Vec<Vec<u8>>>>) {
+    let acceptor = acceptor(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let requests = Arc::default();

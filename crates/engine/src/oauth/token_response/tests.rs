@@ -305,6 +305,8 @@ fn a_refresh_token_beside_an_unusable_access_token_is_salvaged() {
         r#"{"refresh_token":"r2","access_token":"a"#,
         r#"{"refresh_token":"r2","token_type":"DPoP","access_token":"a"}"#,
         r#"{"refresh_token":"r2"}<!-- served by 7 -->"#,
+        r#"<b>Warning</b>: in token.php on line 7 {"refresh_token":"r2"}"#,
+        r#")]}',{"refresh_token":"r2"}"#,
         "refresh_token=r2&access_token=a",
     ] {
         assert_eq!(exposed(&salvage_refresh_token(body.as_bytes(), &registration())), Some("r2"), "{body}");
@@ -314,6 +316,7 @@ fn a_refresh_token_beside_an_unusable_access_token_is_salvaged() {
         "access_token=a&refresh_token=r2",
         r#"{"refresh_token":"r2\"#,
         r#"{"refresh_token":"r2","refresh_token":"r3"}"#,
+        r#"<script>let page = {}</script>{"refresh_token":"r2"}"#,
         r#"{"nested":{"refresh_token":"r2"}}"#,
         r#"{"note":"\"refresh_token\":\"r2\","}"#,
         r#"{"refresh_token":"a\r\nb"}"#,
