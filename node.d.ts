@@ -10,7 +10,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
  *
  * The request has the path that the client asked for, whatever prefix the server took off, and its headers and body. The
  * host of its URL is always `localhost`, since anybody can send any `Host`. A body that a parser has read already is
- * taken from `request.body`. Its `signal` aborts when the client goes away.
+ * taken from `request.body`, where it is text, bytes, JSON or a form without nested names. The `signal` aborts when the
+ * client goes away.
  *
  * A handler that fails is reported on standard error, and to the client as a plain 500.
  */

@@ -10,9 +10,10 @@ async function answer(handler, incoming, outgoing) {
   const gone = new AbortController()
   outgoing.once('close', () => outgoing.writableFinished || gone.abort())
 
+  const body = bodyOf(incoming)
   let request
   try {
-    request = toRequest(incoming, gone.signal)
+    request = toRequest(incoming, body, gone.signal)
   } catch {
     return end(outgoing, 400, 'Bad Request')
   }
@@ -29,11 +30,10 @@ async function answer(handler, incoming, outgoing) {
   else outgoing.end()
 }
 
-function toRequest(incoming, signal) {
+function toRequest(incoming, body, signal) {
   const { method, rawHeaders } = incoming
   const headers = new Headers()
   for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at], rawHeaders[at + 1])
-  const body = method === 'GET' || method === 'HEAD' ? undefined : bodyOf(incoming)
   return new Request(`http://localhost${targetOf(incoming)}`, { method, headers, body, signal, duplex: 'half' })
 }
 
@@ -47,6 +47,7 @@ function targetOf({ originalUrl, url }) {
 }
 
 function bodyOf(incoming) {
+  if (incoming.method === 'GET' || incoming.method === 'HEAD') return undefined
   // Whoever stops reading must still be able to answer: the socket stays.
   if (!incoming.readableDidRead) return ReadableStream.from(incoming.iterator({ destroyOnReturn: false }))
 
