@@ -10,7 +10,7 @@ import { delimiter, dirname, join } from 'node:path'
 
 import test from 'ava'
 
-import { pack } from '../scripts/pack.mjs'
+import { packAll } from '../scripts/pack.mjs'
 import { npm, root } from '../scripts/run.mjs'
 
 const nodes = process.env.ONBEHALF_TEST_NODES?.split(delimiter) ?? [process.execPath]
@@ -20,7 +20,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 let tarballs
 test.before(async () => {
-  tarballs = await pack(join(folder, 'tarballs'))
+  tarballs = await packAll(join(folder, 'tarballs'))
   await install(consumer, tarballs)
   cpSync(join(root, '__test__', 'consumer'), consumer, { recursive: true })
   for (const runner of ['ava', 'jest'])

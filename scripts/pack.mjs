@@ -12,31 +12,35 @@ import { parseArgs } from 'node:util'
 
 import { Failed, isProgram, main, must, npm, packaged, root } from './run.mjs'
 
-const staging = join(root, 'target', 'pack')
+const staging = join(root, 'target', `pack-${process.pid}`)
 
-/** Writes the tarballs into `folder`, and answers their paths: the platforms', then the package's. */
-export async function pack(folder, addons) {
-  rmSync(staging, { recursive: true, force: true })
-  for (const path of [staging, folder]) mkdirSync(path, { recursive: true })
+/** Writes all tarballs into `folder`, and answers their paths: the platforms', then the package's. */
+export const packAll = (folder, addons) =>
+  staged(async (platforms) => {
+    const built = platforms.filter((platform) => addAddon(platform, addons ?? root))
+    const missing = platforms.filter((platform) => !built.includes(platform)).map(({ manifest }) => manifest.name)
+    if (addons && missing.length) throw new Failed(`${addons} lacks the addons of ${missing.join(', ')}.`)
+    if (!built.length) throw new Failed('There is no addon yet: `npm run build` makes one.')
 
-  const platforms = await stagePlatforms()
-  const built = platforms.filter((platform) => addAddon(platform, addons ?? root))
-  const missing = platforms.filter((platform) => !built.includes(platform)).map(({ manifest }) => manifest.name)
-  if (addons && missing.length) throw new Failed(`${addons} lacks the addons of ${missing.join(', ')}.`)
-  if (!built.length) throw new Failed('There is no addon yet: `npm run build` makes one.')
-
-  const all = [...built.map(({ path }) => path), await stagePackage(platforms)]
-  return Promise.all(all.map((path) => packFolder(path, folder)))
-}
-
-/** Every platform's package, without its addon. The CLI knows how npm calls systems, processors and C libraries. */
-async function stagePlatforms() {
-  const folder = join(staging, 'platforms')
-  await must(...packaged('@napi-rs/cli/dist/cli.js', 'create-npm-dirs', '--cwd', root, '--npm-dir', folder))
-  return readdirSync(folder).map((name) => {
-    const path = join(folder, name)
-    return { path, manifest: readManifest(path) }
+    const all = [...built.map(({ path }) => path), await stagePackage(platforms)]
+    return await Promise.all(all.map((path) => packFolder(path, folder)))
   })
+
+/** Writes the package's tarball alone. */
+export const packPackage = (folder) => staged(async (platforms) => packFolder(await stagePackage(platforms), folder))
+
+/** Does some work on every platform's package, which has no addon yet. */
+async function staged(work) {
+  const folder = join(staging, 'platforms')
+  mkdirSync(folder, { recursive: true })
+  try {
+    // The CLI knows how npm calls systems, processors and C libraries.
+    await must(...packaged('@napi-rs/cli/dist/cli.js', 'create-npm-dirs', '--cwd', root, '--npm-dir', folder))
+    const paths = readdirSync(folder).map((name) => join(folder, name))
+    return await work(paths.map((path) => ({ path, manifest: readManifest(path) })))
+  } finally {
+    rmSync(staging, { recursive: true, force: true })
+  }
 }
 
 /** Puts a platform's addon into its package, and answers whether there is one. */
@@ -62,6 +66,7 @@ async function stagePackage(platforms) {
 }
 
 async function packFolder(path, folder) {
+  mkdirSync(folder, { recursive: true })
   const { filename } = await npmPack(path, '--pack-destination', resolve(folder))
   return join(folder, filename)
 }
@@ -79,5 +84,5 @@ if (isProgram(import.meta))
     const options = { addons: { type: 'string' } }
     const { values, positionals } = parseArgs({ allowPositionals: true, options })
     if (positionals.length !== 1) throw new Failed('Name the folder that the tarballs go to.')
-    console.log((await pack(positionals[0], values.addons)).join('\n'))
+    console.log((await packAll(positionals[0], values.addons)).join('\n'))
   })

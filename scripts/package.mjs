@@ -1,6 +1,6 @@
 /**
- * Tries the package as its users get it on every Node that it is for: this one, and newer ones, which come from npm's
- * `node-<platform>-<arch>` packages and are kept in target/. They are too large to be everybody's dependencies.
+ * Tries the package as its users get it under newer Nodes than the one that `npm test` runs on. They come from npm's
+ * `node-<platform>-<arch>` packages and are kept in target/: too large to be everybody's dependencies.
  */
 import { existsSync, mkdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -12,7 +12,7 @@ const versions = ['22.23.3', '24.21.0', '26.10.0']
 
 await main(async () => {
   await ready()
-  const nodes = [process.execPath, ...(await download())]
+  const nodes = await download()
   const ava = packaged('ava/entrypoints/cli.mjs', '__test__/package.spec.mjs', '--timeout', '2m')
   const { ok } = await run(...ava, { output: 'shown', env: { ONBEHALF_TEST_NODES: nodes.join(delimiter) } })
   if (!ok) throw new Failed('The package does not work everywhere.')
