@@ -19,7 +19,8 @@ const consumer = join(folder, 'consumer')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 let tarballs
-test.before(async () => {
+test.before(async (t) => {
+  t.timeout(300_000, 'a debug build is large to pack, and the machine may be busy')
   tarballs = await packAll(join(folder, 'tarballs'))
   await install(consumer, tarballs)
   cpSync(join(root, '__test__', 'consumer'), consumer, { recursive: true })
@@ -32,6 +33,7 @@ for (const node of nodes) {
   const version = node === process.execPath ? process.version : dirname(dirname(node)).split(/[\\/]/).at(-1)
   const works = (title, args, env) =>
     test(`${title} (${version})`, async (t) => {
+      t.timeout(120_000)
       const { code, output } = await run(node, args, { cwd: consumer, env })
       t.is(code, 0, output)
     })
@@ -59,6 +61,7 @@ test('the package has no addon in it, and asks for exactly its own version of ea
 })
 
 test('an installation without optional dependencies says in a line what it lacks, and what helps', async (t) => {
+  t.timeout(120_000)
   const omitting = join(folder, 'omitting')
   await install(omitting, [tarballs.at(-1)], '--omit=optional')
   const message = await refusal(omitting)
@@ -135,7 +138,7 @@ const supported = () => {
 
 /** Runs a program to its end; its outputs come as one. */
 function run(program, args, { cwd, env } = {}) {
-  const options = { cwd, env: { ...process.env, NODE_OPTIONS: '', ...env }, timeout: 60_000 }
+  const options = { cwd, env: { ...process.env, NODE_OPTIONS: '', ...env }, timeout: 110_000 }
   return new Promise((resolve) => {
     execFile(program, args, options, (error, stdout, stderr) =>
       resolve({ code: error ? (error.code ?? error.signal) : 0, output: stdout + stderr }),
