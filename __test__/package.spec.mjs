@@ -32,7 +32,8 @@ test.after.always(() => rmSync(folder, { recursive: true, force: true }))
 for (const node of nodes) {
   const version = node === process.execPath ? process.version : dirname(dirname(node)).split(/[\\/]/).at(-1)
   const works = (title, args, env) =>
-    test(`${title} (${version})`, async (t) => {
+    // One after the other: each starts processes and threads of its own.
+    test.serial(`${title} (${version})`, async (t) => {
       t.timeout(120_000)
       const { code, output } = await run(node, args, { cwd: consumer, env })
       t.is(code, 0, output)
@@ -43,7 +44,7 @@ for (const node of nodes) {
   works('it can be imported where intrinsics are frozen', ['import.mjs'], { NODE_OPTIONS: '--frozen-intrinsics' })
   works('it can be required where intrinsics are frozen', ['require.cjs'], { NODE_OPTIONS: '--frozen-intrinsics' })
   works('threads can use it, and may be stopped while they do', ['workers.mjs'])
-  works('a consumer’s own tests run in ava', ['node_modules/ava/entrypoints/cli.mjs', 'ava.test.mjs'])
+  works('a consumer’s own tests run in ava', ['node_modules/ava/entrypoints/cli.mjs', '--timeout=60s', 'ava.test.mjs'])
   works('a consumer’s own tests run in Jest', ['node_modules/jest/bin/jest.js', '--rootDir=.', 'jest.test.cjs'])
 }
 
