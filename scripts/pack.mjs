@@ -6,7 +6,7 @@
  *
  * `npm pack` by itself packs a checkout with the addon that lies in it: what an installation from git needs.
  */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -47,16 +47,15 @@ async function staged(work) {
 function addAddon({ path, manifest }, from) {
   const addon = join(from, manifest.main)
   if (!existsSync(addon)) return false
-  copyFileSync(addon, join(path, manifest.main))
+  cpSync(addon, join(path, manifest.main))
   return true
 }
 
 /** The package as it is published: what npm would pack here, without an addon, and asking for one of the platforms'. */
 async function stagePackage(platforms) {
   const path = join(staging, 'package')
-  mkdirSync(path)
   const { files } = await npmPack(root, '--dry-run')
-  for (const { path: file } of files) if (!file.endsWith('.node')) copyFileSync(join(root, file), join(path, file))
+  for (const { path: file } of files) if (!file.endsWith('.node')) cpSync(join(root, file), join(path, file))
 
   const { scripts, devDependencies, overrides, ava, jest, ...manifest } = readManifest(root)
   // Exactly: a loader and an addon of two versions don't know each other.
