@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { packPackage } from './pack.mjs'
 import { ready } from './ready.mjs'
 import { Failed, main, must, onPath, packaged, root, run, say } from './run.mjs'
 
@@ -15,12 +16,16 @@ const generated = ['index.d.ts']
 await main(async () => {
   await ready()
   const deny = await requireCargoDeny()
+  const tarball = await packPackage(join(root, 'target', 'check'))
   const checks = {
     'Rust is formatted': ['cargo', ['fmt', '--all', '--check']],
     'clippy is content': ['cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '--deny', 'warnings']],
     'dependencies are welcome': [deny, ['--log-level', 'warn', 'check', 'bans', 'licenses', 'sources']],
     'the rest is formatted': packaged('prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
     'types are sound': packaged('typescript/bin/tsc', '--project', '__test__/types'),
+    // Both look at all of `exports`, in what is published.
+    'the package is put together well': packaged('publint/src/cli.js', 'run', tarball, '--strict'),
+    'its types are found by every resolution': packaged('@arethetypeswrong/cli/dist/index.js', tarball),
     'generated files are committed': ['git', ['ls-files', '--error-unmatch', ...generated]],
     // `ready` has just made them again, with the addon.
     'generated files are up to date': ['git', ['diff', '--exit-code', '--', ...generated]],

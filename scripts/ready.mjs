@@ -5,7 +5,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { Failed, isProgram, main, must, onPath, root, run, say } from './run.mjs'
+import { Failed, isProgram, main, npm, onPath, root, run, say } from './run.mjs'
 
 /** Installs the packages and builds the addon, as far as that is not done. */
 export async function ready() {
@@ -24,10 +24,7 @@ export async function installPackages() {
   if (changed('node_modules/.package-lock.json') > changed('package-lock.json')) return
 
   say('Installing packages…')
-  const args = ['ci', '--no-audit', '--no-fund', '--ignore-scripts']
-  // npm tells the scripts that it runs where it is itself. By name, Windows finds it only through a shell.
-  const npm = process.env.npm_execpath
-  await (npm ? must(process.execPath, [npm, ...args]) : must('npm', args, { shell: process.platform === 'win32' }))
+  await npm(['ci', '--no-audit', '--no-fund', '--ignore-scripts'])
 }
 
 /** Builds the addon for development. Cargo decides what is stale. */

@@ -1,4 +1,4 @@
-/** Other programs, run from the top of the repository, and what a script says meanwhile. */
+/** Other programs, run from the top of the repository unless it is said where, and what a script says meanwhile. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, realpathSync } from 'node:fs'
@@ -17,9 +17,9 @@ export class Failed extends Error {}
  * `output` is what becomes of what it prints: `quiet` shows it only when the program fails, `shown` hands it the
  * screen, `both` shows it and keeps it.
  */
-export async function run(program, args, { output = 'quiet', env, shell = false } = {}) {
+export async function run(program, args, { output = 'quiet', cwd = root, env, shell = false } = {}) {
   const child = spawn(program, args, {
-    cwd: root,
+    cwd,
     env: { ...process.env, ...env },
     shell,
     stdio: output === 'shown' ? 'inherit' : ['inherit', 'pipe', 'pipe'],
@@ -45,6 +45,13 @@ export async function must(program, args, options) {
 
 /** Arguments that make Node run a command of an installed package, given by its file, without a shell between. */
 export const packaged = (file, ...args) => [process.execPath, [join(root, 'node_modules', file), ...args]]
+
+/** Runs npm, which tells the scripts that it runs where it is itself. By name, Windows finds it only through a shell. */
+export function npm(args, options) {
+  const path = process.env.npm_execpath
+  if (path) return must(process.execPath, [path, ...args], options)
+  return must('npm', args, { ...options, shell: process.platform === 'win32' })
+}
 
 /** A program in one of the folders of `PATH`, or `undefined`. */
 export function onPath(name) {
