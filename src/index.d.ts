@@ -116,7 +116,6 @@ export type ErrorCode =
   | 'KEY_INVALID'
   | 'KEY_MISSING'
   | 'KEY_MISMATCH'
-  | 'STORE_IN_USE'
   | 'STORE_BUSY'
   | 'STORE_FULL'
   | 'STORE_READ_ONLY'

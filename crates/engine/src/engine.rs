@@ -207,7 +207,7 @@ fn open_files(location: &StoreLocation) -> Result<(SqliteStore, Journal, Vec<Ent
         StoreLocation::Memory => Ok((SqliteStore::open(Location::Memory)?, Journal::memory(), Vec::new())),
         StoreLocation::File(path) => {
             let store = SqliteStore::open(Location::File(path.clone()))?;
-            let (journal, entries) = Journal::open(&Journal::beside(path))?;
+            let (journal, entries) = Journal::open(path, &SystemRandom)?;
             Ok((store, journal, entries))
         }
     }

@@ -131,7 +131,7 @@ impl World {
         let (provider, clock) = before.unwrap_or_else(Self::outside);
         let path = folder.join("store.db");
         let store = SqliteStore::open(Location::File(path.clone())).unwrap();
-        let journal = Journal::open(&Journal::beside(&path)).unwrap();
+        let journal = Journal::open(&path, &SystemRandom).unwrap();
         Self::on(settings, provider, clock, Arc::new(Flaky::new(store)), journal).await.unwrap()
     }
 
