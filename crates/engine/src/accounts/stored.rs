@@ -74,10 +74,21 @@ impl Engine {
             updated_at: now,
             version: 0,
         };
-        let row = self.rows.write_account(&account)?;
-        let commit = self.rows.store.commit(vec![Change::InsertAccount(row)]).await?;
+        let commit = self.commit_account(&account, Vec::new()).await?;
         account.version += 1;
         Ok((account, commit))
+    }
+
+    /// Writes the account, and what must change together with it, unless someone came between. Every change of an
+    /// account goes this way, so that those who wait hear of it.
+    pub(crate) async fn commit_account(&self, account: &StoredAccount, mut with: Vec<Change>) -> Result<Commit> {
+        let row = self.rows.write_account(account)?;
+        with.push(if account.version == 0 { Change::InsertAccount(row) } else { Change::ReplaceAccount(row) });
+        let commit = self.rows.store.commit(with).await?;
+        if commit == Commit::Applied {
+            self.announce();
+        }
+        Ok(commit)
     }
 
     /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone.
@@ -90,9 +101,7 @@ impl Engine {
         while let Some(mut account) = self.rows.account(organization, AccountKey::Id(id)).await? {
             change(&mut account);
             account.updated_at = self.clock.now();
-            let row = self.rows.write_account(&account)?;
-            if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {
-                self.announce();
+            if self.commit_account(&account, Vec::new()).await? == Commit::Applied {
                 break;
             }
         }

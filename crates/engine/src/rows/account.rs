@@ -34,6 +34,10 @@ pub(crate) struct AccountFacts {
     /// Whether that was so of an earlier one since the credential was stored.
     #[serde(default)]
     pub(crate) doubtful: bool,
+    /// The instance whose request to refresh the credential is under way, by its journal's name. Nobody else sends one
+    /// while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked_by: Option<String>,
     /// Counts authorizations and disconnections: an exchange that began before one of them comes too late.
     #[serde(default)]
     pub(crate) grants: u64,
@@ -186,6 +190,7 @@ impl Rows {
     ) -> Result<()> {
         account.facts.token_epoch = epoch;
         account.facts.request_epoch = account.facts.request_epoch.max(epoch);
+        account.facts.asked_by = None;
         account.cell = Some(self.seal(&account.organization, &account.place(), credential).await?);
         Ok(())
     }

@@ -118,6 +118,11 @@ impl Journal {
         &self.owner
     }
 
+    /// Whether other instances may have journals beside this one.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// What the instance `owner` left, if it is gone; nothing while it, or whoever took its entries over, is there.
     pub(crate) async fn take_over(&self, owner: &str) -> Result<Option<Vec<Entry>>> {
         let Some(store) = self.store.clone() else { return Ok(Some(Vec::new())) };
@@ -232,7 +237,13 @@ impl Shared {
         let mut free = Vec::new();
         let mut bytes = vec![0; SLOT];
         for index in 0..slots {
-            file.read_exact(&mut bytes).map_err(failure)?;
+            file.seek(SeekFrom::Start((index * SLOT) as u64)).map_err(failure)?;
+            let (magic, rest) = bytes.split_at_mut(MAGIC.len());
+            file.read_exact(magic).map_err(failure)?;
+            // Of an empty slot, no more is read.
+            if *magic == MAGIC {
+                file.read_exact(rest).map_err(failure)?;
+            }
             match decode(&bytes) {
                 Some((sequence, sealed)) => found.push((sequence, index, sealed.to_vec())),
                 None => free.push(index),
@@ -286,7 +297,6 @@ fn preallocate(file: &mut File, path: &Path) -> io::Result<usize> {
         file.sync_all()?;
         files::sync_folder(path.parent().filter(|folder| folder != &Path::new("")).unwrap_or(Path::new(".")))?;
     }
-    file.seek(SeekFrom::Start(0))?;
     Ok(slots)
 }
 

@@ -9,6 +9,7 @@ mod connections;
 mod connectors;
 mod flaky;
 mod flows;
+mod processes;
 mod provider;
 mod proxy;
 mod refresh;

@@ -146,6 +146,11 @@ impl World {
         (self.provider, self.clock)
     }
 
+    /// What another process on the same store meets.
+    pub(crate) fn outside_of(&self) -> Remains {
+        (self.provider.clone(), self.clock.clone())
+    }
+
     fn outside() -> Remains {
         let provider = Arc::new(Provider::default());
         provider.state().expires_in = Some(3600);

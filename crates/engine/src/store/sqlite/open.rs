@@ -89,6 +89,10 @@ pub(super) fn open_memory() -> Result<Opened> {
 /// SQLite may write to any database that it opens (it finishes what a killed program began), unless it is told that the
 /// file never changes. Looking at the file without SQLite is no way either: POSIX locks belong to the process, so that
 /// closing it would release those of another instance here (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
+///
+/// It takes no lock either, so it may meet a checkpoint half-way, when the header counts pages that the file has not yet
+/// got: SQLite takes that for damage, unless `writable_schema` says that somebody is mending it. What is looked for
+/// stands in the header from the first moment on.
 fn look_at(path: &Path) -> Result<()> {
     let shown = path.display().to_string();
     let mut uri = Url::from_file_path(path).map_err(|()| Error::invalid("store", "must be the path of a file"))?;
@@ -100,6 +104,7 @@ fn look_at(path: &Path) -> Result<()> {
         // SQLite takes it for an empty one.
         return Err(Error::StoreCorrupt { path: shown });
     }
+    found.execute_batch("PRAGMA writable_schema = ON").map_err(|refusal| meaning(&refusal, &shown))?;
     check_found(&found, &shown)
 }
 
