@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::{
-    listener::{Serving, WebRequest, WebResponse, answer, bind},
+    listener::{Serving, WebRequest, WebResponse, answer, serve},
     promise::defect,
     settings::Plan,
 };
@@ -112,6 +112,6 @@ impl Instance {
     }
 
     async fn serve(&self, engine: &Arc<Engine>) -> Result<Serving> {
-        Ok(bind(self.plan.port()).await?.serve(engine.clone()))
+        serve(self.plan.port(), engine.clone()).await
     }
 }

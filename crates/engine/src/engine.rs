@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use data_encoding::HEXLOWER;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
@@ -32,7 +33,7 @@ use crate::{
         sqlite::{BUSY_TIMEOUT, Location, SqliteStore},
     },
     time::{Clock, SystemClock},
-    vault::{KeySource, Vault},
+    vault::{Column, KeySource, Vault},
 };
 
 /// What the engine takes from outside: each has a real form and one that a test drives.
@@ -168,6 +169,13 @@ impl Engine {
     /// The store's random id: tells two environments apart, says nothing else.
     pub fn store_id(&self) -> &str {
         &self.store_id
+    }
+
+    /// Proves to another process of this environment that it is the one that answers at `host`: nobody else can compute
+    /// it for the asker's `challenge`.
+    pub fn proof(&self, challenge: &str, host: &str) -> String {
+        // No table has this name, so no row's MAC is ever one of these.
+        HEXLOWER.encode(&self.rows.vault().row_mac("listeners", challenge, &[Column::Text(host)]))
     }
 
     /// Ends waits and requests, lets refreshes and exchanges under way finish, then closes the store. Later calls fail
