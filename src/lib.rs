@@ -4,7 +4,7 @@
 //! once ([`argument`]), decodes them ([`decode`], [`options`]), parses what they name ([`asked`]), and only then opens
 //! the engine ([`instance`], [`settings`], [`environment`]) and asks it. [`promise`] makes the promise, which
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
-//! [`error`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the end.
+//! [`error`]; what happens by itself is an event ([`events`]). [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the end.
 
 mod actions;
 mod answers;
@@ -16,6 +16,7 @@ mod connections;
 mod decode;
 mod environment;
 mod error;
+mod events;
 mod exit;
 mod instance;
 mod listener;

@@ -23,6 +23,7 @@ use crate::{
         client::{self, HttpEgress},
         guard,
     },
+    events::Subscribers,
     random::{Random, SystemRandom},
     refresh::Flights,
     rows::Rows,
@@ -80,6 +81,7 @@ pub struct Engine {
     pub(crate) flights: Flights,
     /// Slots of journals whose entries no key of ours opens.
     unreadable: Mutex<Vec<Slot>>,
+    pub(crate) subscribers: Subscribers,
     /// Rings when an account changes.
     pub(crate) changed: Notify,
     pub(crate) closing: CancellationToken,
@@ -149,6 +151,7 @@ impl Engine {
             declared_written: Mutex::default(),
             flights: Flights::default(),
             unreadable: Mutex::default(),
+            subscribers: Subscribers::default(),
             changed: Notify::new(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -34,6 +34,7 @@ pub mod connectors;
 pub mod egress;
 mod engine;
 mod error;
+pub mod events;
 pub mod names;
 pub mod oauth;
 mod page;

@@ -73,6 +73,7 @@ impl Engine {
             created_at: now,
             updated_at: now,
             version: 0,
+            before: None,
         };
         let commit = self.commit_account(&account, Vec::new()).await?;
         account.version += 1;
@@ -80,13 +81,16 @@ impl Engine {
     }
 
     /// Writes the account, and what must change together with it, unless someone came between. Every change of an
-    /// account goes this way, so that those who wait hear of it.
+    /// account goes this way, so that those who wait or listen hear of it.
     pub(crate) async fn commit_account(&self, account: &StoredAccount, mut with: Vec<Change>) -> Result<Commit> {
         let row = self.rows.write_account(account)?;
         with.push(if account.version == 0 { Change::InsertAccount(row) } else { Change::ReplaceAccount(row) });
         let commit = self.rows.store.commit(with).await?;
         if commit == Commit::Applied {
             self.announce();
+            if let Err(error) = self.tell_status(account).await {
+                tracing::warn!(account.id = %account.id, code = error.code(), "a change of status could not be told");
+            }
         }
         Ok(commit)
     }

@@ -115,15 +115,19 @@ pub(crate) struct StoredAccount {
     pub(crate) updated_at: Timestamp,
     /// As read; zero before the first write.
     pub(crate) version: i64,
+    /// The status as read, and until when a consent waited for verification; nothing before the first write.
+    pub(crate) before: Option<(Status, Option<Timestamp>)>,
 }
 
 impl StoredAccount {
     /// The status as of `now`: a consent that waits for verification shows, unless the account works already.
     pub(crate) fn status_at(&self, now: Timestamp) -> Status {
-        match self.facts.verifying_until {
-            Some(until) if now < until && self.status != Status::Active => Status::PendingVerification,
-            _ => self.status,
-        }
+        shown(self.status, self.facts.verifying_until, now)
+    }
+
+    /// The status as of `now`, had nothing been changed since the account was read.
+    pub(crate) fn previous_status_at(&self, now: Timestamp) -> Option<Status> {
+        self.before.map(|(status, verifying_until)| shown(status, verifying_until, now))
     }
 
     pub(crate) fn was_refreshed_within(&self, span: Duration, now: Timestamp) -> bool {
@@ -138,6 +142,13 @@ impl StoredAccount {
             field: "credential",
             epoch: self.facts.token_epoch,
         }
+    }
+}
+
+fn shown(status: Status, verifying_until: Option<Timestamp>, now: Timestamp) -> Status {
+    match verifying_until {
+        Some(until) if now < until && status != Status::Active => Status::PendingVerification,
+        _ => status,
     }
 }
 
@@ -156,10 +167,13 @@ impl Rows {
 
     pub(crate) fn read_account(&self, organization: &Organization, row: AccountRow) -> Result<StoredAccount> {
         self.vault().check_row_mac(TABLE, &row.id, &columns(&row), &row.mac)?;
+        let status = Status::parse(&row.status).ok_or_else(|| damaged(TABLE))?;
+        let facts: AccountFacts = from_json(TABLE, &row.facts)?;
         Ok(StoredAccount {
             organization: organization.clone(),
-            status: Status::parse(&row.status).ok_or_else(|| damaged(TABLE))?,
-            facts: from_json(TABLE, &row.facts)?,
+            before: Some((status, facts.verifying_until)),
+            status,
+            facts,
             id: row.id,
             connection_id: row.connection_id,
             identifier: row.identifier,

@@ -7,6 +7,7 @@ mod accounts;
 mod attacks;
 mod connections;
 mod connectors;
+mod events;
 mod flaky;
 mod flows;
 mod processes;
