@@ -41,7 +41,8 @@ const methodsOf = ({ prototype }) =>
 
 const { Actions, ApiResponse, Connections, Connectors } = native
 for (const room of [Actions, Connections, Connectors, native.Onbehalf])
-  for (const name of methodsOf(room).filter((name) => name !== 'on')) room.prototype[name] = lifted(room.prototype[name])
+  for (const name of methodsOf(room).filter((name) => name !== 'on'))
+    room.prototype[name] = lifted(room.prototype[name])
 
 /** A method that can be passed around: `export const GET = onbehalf.handler`. */
 const bind = (object, name) =>

@@ -225,7 +225,6 @@ async fn a_wait_hears_of_what_another_process_does() {
     assert_eq!(code(waited), "CONNECTED_ACCOUNT_NOT_FOUND");
 }
 
-/// A wait of one process is none of the others' business.
 #[tokio::test(start_paused = true)]
 async fn a_process_that_closes_disturbs_no_other() {
     let folder = tempdir().unwrap();
