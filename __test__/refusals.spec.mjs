@@ -399,7 +399,8 @@ async function contents(folder) {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath ?? entry.path, entry.name)
     if (!entry.isFile() || /\.(lock|db-shm)$/.test(path)) continue
-    found[path.slice(folder.length + 1)] = createHash('sha256')
+    // An empty journal goes to whoever opens the store next, under a new name.
+    found[path.slice(folder.length + 1).replace(/\.journal-.*/, '.journal')] = createHash('sha256')
       .update(await readFile(path))
       .digest('base64')
   }
