@@ -88,7 +88,7 @@ pub struct Entry {
 
 /// One slot, held by one refresh.
 ///
-/// Dropped unwritten it is free again. Dropped with an entry in it, it keeps the entry for the next opening.
+/// Dropped unwritten it is free again. Dropped with an entry in it, it keeps the entry for whoever has the file next.
 #[derive(Debug)]
 pub struct Slot {
     shared: Arc<Shared>,
