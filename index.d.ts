@@ -52,6 +52,12 @@ export type RequestParameters = Record<string, Parameter | Parameter[] | undefin
 /** One value of a parameter. */
 export type Parameter = string | number | boolean
 
+/** What `on` of an `Onbehalf` can be asked for: the event by its name. */
+export interface OnbehalfEvents {
+  /** A connected account's status changed. */
+  statusChanged: StatusChanged
+}
+
 /** Whether a connected account can be used. */
 export type ConnectorStatus =
   /** The credential works, as far as is known. */
@@ -116,7 +122,6 @@ export type ErrorCode =
   | 'KEY_INVALID'
   | 'KEY_MISSING'
   | 'KEY_MISMATCH'
-  | 'STORE_IN_USE'
   | 'STORE_BUSY'
   | 'STORE_FULL'
   | 'STORE_READ_ONLY'
@@ -258,6 +263,18 @@ export declare class Onbehalf {
   get connections(): Connections
   /** The connectors of the catalogue. */
   get connectors(): Connectors
+  /**
+   * Calls `listener` whenever `name` happens, and returns a function that ends it. What is told was caused by this
+   * instance and is stored already; of other processes' changes, `waitForConnectedAccount` hears. A listener keeps no
+   * process alive, and is not called any more when `close()` has resolved.
+   *
+   * ```ts
+   * const stop = onbehalf.on('statusChanged', ({ identifier, status, reason }) => {
+   *   if (status === 'EXPIRED') console.log(`${identifier} must authorize again: ${reason}`)
+   * })
+   * ```
+   */
+  on<Name extends keyof OnbehalfEvents>(name: Name, listener: (event: OnbehalfEvents[Name]) => void): () => void
   /**
    * Answers a request to the pages that people see, for an app that serves them itself: mount it at the public URL,
    * in any server that speaks the web's `Request` and `Response`.
@@ -682,6 +699,28 @@ export interface RequestOptions {
   formData?: RequestParameters
   /** Further headers. Those that carry the credential, or concern the connection itself, are not yours to set. */
   headers?: Record<string, string>
+}
+
+/** A connected account's status changed. */
+export interface StatusChanged {
+  /** The event's name. */
+  type: 'statusChanged'
+  /** `ca_…` */
+  connectedAccountId: string
+  /** The connection's name, such as `gmail`. */
+  connectionName: string
+  /** Your app's own id of the person. */
+  identifier: string
+  /** The tenant of your app that it belongs to. */
+  organizationId: string
+  /** Whether the account can be used now. */
+  status: ConnectorStatus
+  /** What it was before. */
+  previousStatus: ConnectorStatus
+  /** Why it is not active: `revoked`, `no_refresh_token`, … */
+  reason?: string
+  /** When it changed. */
+  at: Date
 }
 
 /** Whose token is wanted. */

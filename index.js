@@ -41,13 +41,17 @@ const methodsOf = ({ prototype }) =>
 
 const { Actions, ApiResponse, Connections, Connectors } = native
 for (const room of [Actions, Connections, Connectors, native.Onbehalf])
-  for (const name of methodsOf(room)) room.prototype[name] = lifted(room.prototype[name])
+  for (const name of methodsOf(room).filter((name) => name !== 'on'))
+    room.prototype[name] = lifted(room.prototype[name])
 
 /** A method that can be passed around: `export const GET = onbehalf.handler`. */
 const bind = (object, name) =>
   Object.defineProperty(object, name, { __proto__: null, value: object[name].bind(object), configurable: true })
 
 class Onbehalf extends native.Onbehalf {
+  /** Listeners that may still be called: an event may be on its way to one that was removed. */
+  #heard = new Set()
+
   constructor(options) {
     try {
       super(options, process.env)
@@ -59,7 +63,26 @@ class Onbehalf extends native.Onbehalf {
       for (const method of methodsOf(type)) bind(room, method)
       Object.defineProperty(this, name, { __proto__: null, value: room })
     }
-    for (const method of ['handler', 'listen', 'close']) bind(this, method)
+    for (const method of ['on', 'handler', 'listen', 'close']) bind(this, method)
+  }
+
+  on(name, listener) {
+    const told = typeof listener === 'function' ? (event) => this.#heard.has(told) && listener(event) : listener
+    try {
+      const stop = super.on(name, told)
+      this.#heard.add(told)
+      return () => {
+        this.#heard.delete(told)
+        stop()
+      }
+    } catch (error) {
+      throw known(error, Onbehalf.prototype.on)
+    }
+  }
+
+  async close(options) {
+    await super.close(options)
+    this.#heard.clear()
   }
 
   async handler(request) {

@@ -17,7 +17,7 @@ use onbehalf_engine::{
 use url::Url;
 
 /// A moment, which JavaScript has as a `Date`.
-pub struct Moment(Timestamp);
+pub struct Moment(pub(crate) Timestamp);
 
 #[expect(unsafe_code, reason = "napi's trait is unsafe to implement")]
 impl ToNapiValue for Moment {
@@ -153,7 +153,7 @@ impl From<Account> for ConnectedAccount {
 }
 
 /// A status by its name on the wire, as `ConnectorStatus` in `index.js` lists them.
-fn status(status: Status) -> &'static str {
+pub(crate) fn status(status: Status) -> &'static str {
     match status {
         Status::Active => "ACTIVE",
         Status::Expired => "EXPIRED",

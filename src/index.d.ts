@@ -52,6 +52,12 @@ export type RequestParameters = Record<string, Parameter | Parameter[] | undefin
 /** One value of a parameter. */
 export type Parameter = string | number | boolean
 
+/** What `on` of an `Onbehalf` can be asked for: the event by its name. */
+export interface OnbehalfEvents {
+  /** A connected account's status changed. */
+  statusChanged: StatusChanged
+}
+
 /** Whether a connected account can be used. */
 export type ConnectorStatus =
   /** The credential works, as far as is known. */
@@ -116,7 +122,6 @@ export type ErrorCode =
   | 'KEY_INVALID'
   | 'KEY_MISSING'
   | 'KEY_MISMATCH'
-  | 'STORE_IN_USE'
   | 'STORE_BUSY'
   | 'STORE_FULL'
   | 'STORE_READ_ONLY'

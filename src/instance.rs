@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::{
-    listener::{Serving, WebRequest, WebResponse, answer, bind},
+    events::Listeners,
+    listener::{Serving, WebRequest, WebResponse, answer, serve},
     promise::defect,
     settings::Plan,
 };
@@ -22,6 +23,7 @@ pub(crate) struct Instance {
     enlisted: AtomicBool,
     closed: AtomicBool,
     state: Mutex<State>,
+    pub(crate) listeners: Listeners,
 }
 
 enum State {
@@ -38,7 +40,7 @@ struct Open {
 impl Instance {
     pub(crate) fn new(plan: Plan) -> Self {
         let no = || AtomicBool::new(false);
-        Self { plan, enlisted: no(), closed: no(), state: Mutex::new(State::Unopened) }
+        Self { plan, enlisted: no(), closed: no(), state: Mutex::new(State::Unopened), listeners: Listeners::default() }
     }
 
     /// Whether this was asked before.
@@ -93,6 +95,7 @@ impl Instance {
             State::Unopened | State::Closed => Ok(()),
         };
         self.closed.store(true, Ordering::Relaxed);
+        self.listeners.clear();
         closed
     }
 
@@ -102,6 +105,7 @@ impl Instance {
             // On a thread of the runtime: it reads files, and JavaScript's thread must not wait for a disk.
             let opening = tokio::spawn(Engine::open(settings)).await;
             let engine = opening.unwrap_or_else(|_| Err(defect()))?;
+            self.listeners.attach(&engine);
             let serving = bound.map(|bound| bound.serve(engine.clone()));
             *state = State::Open(Open { engine, serving });
         }
@@ -112,6 +116,6 @@ impl Instance {
     }
 
     async fn serve(&self, engine: &Arc<Engine>) -> Result<Serving> {
-        Ok(bind(self.plan.port()).await?.serve(engine.clone()))
+        serve(self.plan.port(), engine.clone()).await
     }
 }

@@ -4,8 +4,8 @@
 //! once ([`argument`]), decodes them ([`decode`], [`options`]), parses what they name ([`asked`]), and only then opens
 //! the engine ([`instance`], [`settings`], [`environment`]) and asks it. [`promise`] makes the promise, which
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
-//! [`error`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the end.
-//! For developers, [`trace`] writes down what the crates below log.
+//! [`error`]; what happens by itself is an event ([`events`]). [`listener`] and [`web`] bring browsers to the pages;
+//! [`exit`] waits for what is under way at the end. For developers, [`trace`] writes down what the crates below log.
 
 mod actions;
 mod answers;
@@ -17,6 +17,7 @@ mod connections;
 mod decode;
 mod environment;
 mod error;
+mod events;
 mod exit;
 mod instance;
 mod listener;

@@ -2,14 +2,17 @@
 //!
 //! The one file that knows the gateway.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use onbehalf_engine::{Engine, Result};
+use onbehalf_engine::{Engine, Error, Result};
 use onbehalf_gateway::Listener;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
+
+/// How often to ask for a port that another process has.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A request to the pages, as the app's server received it.
 pub(crate) type WebRequest = Request<Bytes>;
@@ -38,7 +41,32 @@ impl Bound {
     }
 }
 
-/// The pages, while they are served.
+/// Serves the pages of `engine` on `port`. Where another process of the same store has it, that one serves them for all;
+/// this one takes the port over when the other ends.
+pub(crate) async fn serve(port: u16, engine: Arc<Engine>) -> Result<Serving> {
+    match bind(port).await {
+        Ok(bound) => Ok(bound.serve(engine)),
+        Err(Error::PortInUse { .. }) if onbehalf_gateway::serves_store_of(&engine, port).await => {
+            Ok(stand_by(port, engine))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn stand_by(port: u16, engine: Arc<Engine>) -> Serving {
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let task = tokio::spawn(async move {
+        while stopped.run_until_cancelled(sleep(LOOK)).await.is_some() {
+            if let Ok(bound) = bind(port).await {
+                return bound.listener.serve(engine, stopped.cancelled_owned()).await;
+            }
+        }
+    });
+    Serving { stop, task }
+}
+
+/// The pages, while they are served, here or by another process.
 pub(crate) struct Serving {
     stop: CancellationToken,
     task: JoinHandle<()>,

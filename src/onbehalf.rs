@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use napi::{Env, JsDeferred, Result, Unknown, ValueType, bindgen_prelude::PromiseRaw};
+use napi::{
+    Env, JsDeferred, Result, Unknown, ValueType,
+    bindgen_prelude::{Function, PromiseRaw},
+};
 use napi_derive::napi;
 use onbehalf_engine::Error;
 
@@ -72,6 +75,30 @@ impl Onbehalf {
     #[napi(catch_unwind, getter)]
     pub fn connectors(&self) -> Connectors {
         Connectors::of(&self.instance)
+    }
+
+    /// Calls `listener` whenever `name` happens, and returns a function that ends it. What is told was caused by this
+    /// instance and is stored already; of other processes' changes, `waitForConnectedAccount` hears. A listener keeps no
+    /// process alive, and is not called any more when `close()` has resolved.
+    ///
+    /// ```ts
+    /// const stop = onbehalf.on('statusChanged', ({ identifier, status, reason }) => {
+    ///   if (status === 'EXPIRED') console.log(`${identifier} must authorize again: ${reason}`)
+    /// })
+    /// ```
+    #[napi(
+        ts_generic_types = "Name extends keyof OnbehalfEvents",
+        ts_args_type = "name: Name, listener: (event: OnbehalfEvents[Name]) => void",
+        ts_return_type = "() => void"
+    )]
+    pub fn on<'env>(&self, env: &'env Env, name: Unknown<'_>, listener: Unknown<'_>) -> Result<Function<'env, (), ()>> {
+        attempt(env, || {
+            let forget = self.instance.listeners.add(name, listener)?;
+            Ok(env.create_function_from_closure("stop", move |_| {
+                forget();
+                Ok(())
+            })?)
+        })
     }
 
     /// Answers a request to the pages that people see, for an app that serves them itself: mount it at the public URL,

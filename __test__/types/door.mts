@@ -51,6 +51,20 @@ new Onbehalf({ userVerification: 'maybe' })
 // @ts-expect-error errors are ours to make
 new OnbehalfError()
 
+const stop: () => void = new Onbehalf().on('statusChanged', ({ type, identifier, status, previousStatus, at }) => {
+  const told: ['statusChanged', string, ConnectorStatus, ConnectorStatus, Date] = [
+    type,
+    identifier,
+    status,
+    previousStatus,
+    at,
+  ]
+  console.log(told)
+})
+stop()
+// @ts-expect-error an event that there is not
+new Onbehalf().on('statusChange', () => {})
+
 const handler: (request: Request) => Promise<Response> = (request) => new Onbehalf().handler(request)
 console.log(handler)
 

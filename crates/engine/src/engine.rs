@@ -5,9 +5,11 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use data_encoding::HEXLOWER;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
@@ -21,17 +23,18 @@ use crate::{
         client::{self, HttpEgress},
         guard,
     },
+    events::Subscribers,
     random::{Random, SystemRandom},
     refresh::Flights,
     rows::Rows,
     settings::{Checked, Settings, StoreLocation, UserVerification},
     store::{
-        Change, Commit, Meta, Store,
-        journal::{Entry, Journal},
-        sqlite::{Location, SqliteStore},
+        Change, Commit, Meta, Opening, Store,
+        journal::{Entry, Journal, Slot},
+        sqlite::{BUSY_TIMEOUT, Location, SqliteStore},
     },
     time::{Clock, SystemClock},
-    vault::{KeySource, Vault},
+    vault::{Column, KeySource, Vault},
 };
 
 /// What the engine takes from outside: each has a real form and one that a test drives.
@@ -40,7 +43,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Where token answers are kept until they are stored.
     pub journal: Journal,
-    /// What a killed process left in the journal.
+    /// What instances that are gone left in theirs.
     pub entries: Vec<Entry>,
     /// The way out.
     pub egress: Arc<dyn Egress>,
@@ -55,6 +58,9 @@ impl std::fmt::Debug for Parts {
         f.debug_struct("Parts").finish_non_exhaustive()
     }
 }
+
+/// How often whoever waits asks the store whether another process has changed something.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// One environment, open.
 pub struct Engine {
@@ -73,6 +79,9 @@ pub struct Engine {
     /// Declared connections that this process has written.
     pub(crate) declared_written: Mutex<HashSet<declared::Name>>,
     pub(crate) flights: Flights,
+    /// Slots of journals whose entries no key of ours opens.
+    unreadable: Mutex<Vec<Slot>>,
+    pub(crate) subscribers: Subscribers,
     /// Rings when an account changes.
     pub(crate) changed: Notify,
     pub(crate) closing: CancellationToken,
@@ -149,12 +158,17 @@ impl Engine {
             declared: declared::by_name(settings.connections),
             declared_written: Mutex::default(),
             flights: Flights::default(),
+            unreadable: Mutex::default(),
+            subscribers: Subscribers::default(),
             changed: Notify::new(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
             store_id,
         });
         engine.replay_journal(parts.entries).await;
+        if engine.journal.is_shared() {
+            engine.patrol();
+        }
         Ok(engine)
     }
 
@@ -168,13 +182,25 @@ impl Engine {
         &self.store_id
     }
 
+    /// Proves to another process of this environment that it is the one that answers at `host`: nobody else can compute
+    /// it for the asker's `challenge`.
+    pub fn proof(&self, challenge: &str, host: &str) -> String {
+        // No table has this name, so no row's MAC is ever one of these.
+        HEXLOWER.encode(&self.rows.vault().row_mac("listeners", challenge, &[Column::Text(host)]))
+    }
+
     /// Ends waits and requests, lets refreshes and exchanges under way finish, then closes the store. Later calls fail
     /// with `CLOSED`.
     pub async fn close(&self) -> Result<()> {
         self.closing.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        self.rows.store.close().await
+        let closed = self.rows.store.close().await;
+        // From here on this instance is gone, whoever may still hold it.
+        self.flights.release();
+        self.unreadable().clear();
+        self.journal.release();
+        closed
     }
 
     pub(crate) fn ensure_open(&self) -> Result<()> {
@@ -198,9 +224,24 @@ impl Engine {
         self.tasks.spawn(work);
     }
 
+    pub(crate) fn unreadable(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells everyone who waits for an account to look again.
     pub(crate) fn announce(&self) {
         self.changed.notify_waiters();
+    }
+
+    /// Returns when another process has committed since the store had this version, as far as can be told.
+    pub(crate) async fn changed_elsewhere(&self, version: i64) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            // An error is met again, and told, by whoever looks.
+            if self.rows.store.version().await.ok() != Some(version) {
+                return;
+            }
+        }
     }
 
     /// Whether this environment may talk to the machine it runs on.
@@ -215,7 +256,7 @@ fn open_files(location: &StoreLocation) -> Result<(SqliteStore, Journal, Vec<Ent
         StoreLocation::Memory => Ok((SqliteStore::open(Location::Memory)?, Journal::memory(), Vec::new())),
         StoreLocation::File(path) => {
             let store = SqliteStore::open(Location::File(path.clone()))?;
-            let (journal, entries) = Journal::open(&Journal::beside(path))?;
+            let (journal, entries) = Journal::open(path, &SystemRandom)?;
             Ok((store, journal, entries))
         }
     }
@@ -225,8 +266,16 @@ fn interrupted() -> Error {
     Error::Internal { reason: "opening was interrupted".into() }
 }
 
-/// Loads the root key and proves it against the store; an empty store takes the key for its own.
+/// Loads the root key and proves it against the store; an empty store takes the key for its own. Others that open it at
+/// the same moment wait, so that one key is made.
 async fn unlock(source: &KeySource, location: &StoreLocation, parts: &Parts) -> Result<(Vault, String)> {
+    let _opening = match location.clone() {
+        StoreLocation::Memory => None,
+        StoreLocation::File(path) => {
+            let taken = tokio::task::spawn_blocking(move || Opening::take(&path, BUSY_TIMEOUT)).await;
+            Some(taken.unwrap_or_else(|_| Err(interrupted()))?)
+        }
+    };
     let source = match (source, location) {
         (KeySource::AutoFile { .. }, StoreLocation::Memory) => &KeySource::Ephemeral,
         (source, _) => source,

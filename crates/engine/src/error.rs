@@ -180,10 +180,6 @@ pub enum Error {
     )]
     KeyMismatch { origin: String, expected: String },
 
-    /// Close the other one, or use another store.
-    #[error("the store `{path}` is open in another instance{}; close that one, or give this one a store of its own", .holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
-    StoreInUse { path: String, holder: Option<u32> },
-
     /// Try again: another program holds the database's lock. Nothing was changed.
     #[error("the store is locked by another program; nothing was changed; try again")]
     StoreBusy,
@@ -315,7 +311,6 @@ impl Error {
             Self::KeyInvalid { .. } => "KEY_INVALID",
             Self::KeyMissing { .. } => "KEY_MISSING",
             Self::KeyMismatch { .. } => "KEY_MISMATCH",
-            Self::StoreInUse { .. } => "STORE_IN_USE",
             Self::StoreBusy => "STORE_BUSY",
             Self::StoreFull => "STORE_FULL",
             Self::StoreReadOnly { .. } => "STORE_READ_ONLY",
@@ -399,9 +394,7 @@ impl Error {
             }
             Self::TimedOut { after_ms } => put("afterMs", after_ms),
             Self::KeyMissing { expected, .. } | Self::KeyMismatch { expected, .. } => put("keyId", expected),
-            Self::StoreInUse { path, .. } | Self::StoreReadOnly { path } | Self::StoreCorrupt { path } => {
-                put("path", path)
-            }
+            Self::StoreReadOnly { path } | Self::StoreCorrupt { path } => put("path", path),
             Self::StoreTooNew { path, found, known } => {
                 put("path", path);
                 put("found", found);

@@ -34,6 +34,7 @@ pub mod connectors;
 pub mod egress;
 mod engine;
 mod error;
+pub mod events;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -34,7 +34,7 @@ pub struct Settings {
 /// Where rows are kept.
 #[derive(Debug, Clone)]
 pub enum StoreLocation {
-    /// One SQLite file, with its lock and journal beside it.
+    /// One SQLite file, with its lock and journals beside it. Several instances may have it open.
     File(PathBuf),
     /// Gone with the process; for tests.
     Memory,

@@ -3,7 +3,7 @@
 //! A rotated refresh token and a code's tokens exist once: in the answer. So a journal slot is reserved before the
 //! request leaves, and the raw answer is sealed into it before it is parsed. A slot is cleared only when its answer has
 //! been dealt with: what could not be stored is kept, in memory and in the journal, and settled later. What a killed
-//! process left is settled when the environment opens.
+//! process left is settled by one that lives, or by the next that opens the environment.
 
 use std::fmt;
 
@@ -136,7 +136,7 @@ impl Engine {
         self.ensure_open().map(|()| slot)
     }
 
-    /// Settles what a killed process had received and not stored. An entry that cannot be read stays in its slot: it is
+    /// Settles what an instance that is gone had received and not stored. An entry that cannot be read stays in its slot: it is
     /// no reason to keep the store shut.
     pub(crate) async fn replay_journal(self: &std::sync::Arc<Self>, entries: Vec<Entry>) {
         for Entry { sealed, slot } in entries {
@@ -149,10 +149,14 @@ impl Engine {
                         let _ = self.settle_refresh_and_clear(answer, slot).await;
                     }
                 },
-                Err(error) => tracing::error!(
-                    code = error.code(),
-                    "an entry of the journal belongs to another store or key, and was left there"
-                ),
+                Err(error) => {
+                    tracing::error!(
+                        code = error.code(),
+                        "an entry of the journal belongs to another store or key, and was left there"
+                    );
+                    // Held, so that it is read and reported once.
+                    self.unreadable().push(slot);
+                }
             }
         }
     }

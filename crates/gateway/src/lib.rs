@@ -12,9 +12,11 @@ pub mod headers;
 mod hosts;
 pub mod language;
 mod listener;
+mod neighbour;
 pub mod pages;
 mod routes;
 mod scopes;
 
 pub use listener::Listener;
+pub use neighbour::serves_store_of;
 pub use routes::{handle, paths, router};

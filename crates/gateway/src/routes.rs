@@ -15,7 +15,7 @@ use axum::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE},
+    header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, SET_COOKIE},
     request::Parts,
 };
 use onbehalf_engine::{
@@ -165,8 +165,15 @@ async fn callback_form(Reader(language): Reader, request: Request) -> Result<Res
 }
 
 /// Says which environment answers here, by its store's random id.
-async fn identify(State(gateway): State<Gateway>) -> Response {
-    json(&serde_json::json!({ "store": gateway.engine.store_id() }))
+/// Which store this is; and, for another process of it that sends a challenge, the proof.
+async fn identify(State(gateway): State<Gateway>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let mut identity = serde_json::json!({ "store": gateway.engine.store_id() });
+    let query = query.unwrap_or_default();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    if let (Some(challenge), Some(host)) = (query.strip_prefix("challenge="), host) {
+        identity["proof"] = gateway.engine.proof(challenge, host).into();
+    }
+    json(&identity)
 }
 
 fn json(value: &serde_json::Value) -> Response {

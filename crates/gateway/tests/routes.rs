@@ -16,7 +16,7 @@ use onbehalf_engine::{
     time::Timestamp,
     vault::KeySource,
 };
-use onbehalf_gateway::{Listener, handle, headers, language::Language, pages, paths, router};
+use onbehalf_gateway::{Listener, handle, headers, language::Language, pages, paths, router, serves_store_of};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -291,6 +291,36 @@ async fn health_and_identity_are_json() {
     let identity = get(&router, "/.well-known/onbehalf").await;
     assert_eq!(text(&identity), format!(r#"{{"store":"{}"}}"#, engine.store_id()));
     assert_eq!(identity.headers()[CONTENT_TYPE], "application/json");
+}
+
+#[tokio::test]
+async fn a_port_of_the_same_store_is_known_by_its_proof() {
+    let listener = Listener::bind(0).await.unwrap();
+    let port = listener.address().port();
+    let [ours, other] = [engine("http://localhost:7415").await, engine("http://localhost:7415").await];
+    assert!(!serves_store_of(&ours, 1).await);
+    let (_stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(listener.serve(ours.clone(), async {
+        let _ = stopped.await;
+    }));
+    assert!(serves_store_of(&ours, port).await);
+    assert!(!serves_store_of(&other, port).await);
+}
+
+/// One that knows the store's id, and repeats what it once heard.
+#[tokio::test]
+async fn a_port_that_only_says_so_is_not_believed() {
+    let engine = engine("http://localhost:7415").await;
+    let impostor = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = impostor.local_addr().unwrap().port();
+    let said = format!(r#"{{"proof":"{}","store":"{}"}}"#, engine.proof("old", "localhost:1"), engine.store_id());
+    tokio::spawn(async move {
+        let (mut stream, _) = impostor.accept().await.unwrap();
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request).await.unwrap();
+        stream.write_all(format!("HTTP/1.1 200 OK\r\n\r\n{said}").as_bytes()).await.unwrap();
+    });
+    assert!(!serves_store_of(&engine, port).await);
 }
 
 /// A listener on a free port, told to stop by the returned half of a channel.

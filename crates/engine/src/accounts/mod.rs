@@ -223,17 +223,19 @@ impl Engine {
         Ok(token_of(&stored, credential))
     }
 
-    /// Resolves when the account is active. Fails when it is deleted.
+    /// Resolves when the account is active, whichever process made it so. Fails when it is deleted.
     pub async fn wait_until_active(&self, account: &AccountRef) -> Result<Account> {
         loop {
-            // Registered before the look, so that a change between the two is not missed.
+            // Before the look, so that a change between the two is not missed.
             let changed = self.changed.notified();
+            let version = self.rows.store.version().await?;
             let found = self.account(account).await?;
             if found.status == Status::Active {
                 return Ok(found);
             }
             tokio::select! {
                 () = changed => {}
+                () = self.changed_elsewhere(version) => {}
                 () = self.closing.cancelled() => return Err(Error::Closed),
             }
         }
@@ -299,6 +301,7 @@ impl Engine {
             account.refresh_at = None;
             account.facts.reason = Some("disconnected".into());
             account.facts.verifying_until = None;
+            account.facts.asked_by = None;
             // What an exchange or a refresh under way brings is no longer wanted.
             account.facts.grants += 1;
             account.facts.request_epoch += 1;

@@ -73,11 +73,26 @@ impl Engine {
             created_at: now,
             updated_at: now,
             version: 0,
+            before: None,
         };
-        let row = self.rows.write_account(&account)?;
-        let commit = self.rows.store.commit(vec![Change::InsertAccount(row)]).await?;
+        let commit = self.commit_account(&account, Vec::new()).await?;
         account.version += 1;
         Ok((account, commit))
+    }
+
+    /// Writes the account, and what must change together with it, unless someone came between. Every change of an
+    /// account goes this way, so that those who wait or listen hear of it.
+    pub(crate) async fn commit_account(&self, account: &StoredAccount, mut with: Vec<Change>) -> Result<Commit> {
+        let row = self.rows.write_account(account)?;
+        with.push(if account.version == 0 { Change::InsertAccount(row) } else { Change::ReplaceAccount(row) });
+        let commit = self.rows.store.commit(with).await?;
+        if commit == Commit::Applied {
+            self.announce();
+            if let Err(error) = self.tell_status(account).await {
+                tracing::warn!(account.id = %account.id, code = error.code(), "a change of status could not be told");
+            }
+        }
+        Ok(commit)
     }
 
     /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone.
@@ -90,9 +105,7 @@ impl Engine {
         while let Some(mut account) = self.rows.account(organization, AccountKey::Id(id)).await? {
             change(&mut account);
             account.updated_at = self.clock.now();
-            let row = self.rows.write_account(&account)?;
-            if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {
-                self.announce();
+            if self.commit_account(&account, Vec::new()).await? == Commit::Applied {
                 break;
             }
         }

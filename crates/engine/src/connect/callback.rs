@@ -110,11 +110,8 @@ impl Engine {
             let (_, mut account) = self.parties(flow).await?;
             account.facts.verifying_until = Some(returned.expires_at);
             account.updated_at = self.clock.now();
-            let changes = vec![
-                Change::ReplaceFlow(self.rows.write_flow(&returned, Some(&held)).await?),
-                Change::ReplaceAccount(self.rows.write_account(&account)?),
-            ];
-            if self.rows.store.commit(changes).await? == Commit::Applied {
+            let returned = Change::ReplaceFlow(self.rows.write_flow(&returned, Some(&held)).await?);
+            if self.commit_account(&account, vec![returned]).await? == Commit::Applied {
                 break;
             }
             // The account may have been refreshed at this moment; the flow is this callback's, or another's for good.
@@ -122,7 +119,6 @@ impl Engine {
                 return Err(Error::FlowNotFound);
             }
         }
-        self.announce();
         let mut location = verify_url.clone();
         location.query_pairs_mut().append_pair("auth_request_id", nonce.expose_secret());
         if let Some(state) = &flow.facts.app_state {

@@ -175,11 +175,16 @@ impl Engine {
     /// or was disabled meanwhile, or the account was authorized or disconnected by someone else, nothing is stored.
     async fn store_grant(self: &Arc<Self>, flow: &StoredFlow, grant: Grant) -> Result<()> {
         loop {
-            if grant.credential.refresh_token.is_none() {
-                // The old one may be carried over, and a refresh under way is about to replace it.
+            let carries_over = grant.credential.refresh_token.is_none();
+            if carries_over {
+                // A refresh under way is about to replace the old one.
                 self.flights.ended(&flow.account_id).await;
+                self.ended_elsewhere(&flow.organization, &flow.account_id).await?;
             }
             let (connection, mut account) = self.parties(flow).await?;
+            if carries_over && self.is_asked_elsewhere(&account) {
+                continue;
+            }
             self.setup(&connection)?;
             if account.facts.grants != grant.grants {
                 return Err(failed("the account was authorized or disconnected in another way meanwhile"));
@@ -197,12 +202,10 @@ impl Engine {
                     id: connection.id.clone(),
                     version: connection.version,
                 },
-                Change::ReplaceAccount(self.rows.write_account(&account)?),
                 Change::ReplaceFlow(self.rows.write_flow(&completed, None).await?),
             ];
-            if self.rows.store.commit(changes).await? == Commit::Applied {
+            if self.commit_account(&account, changes).await? == Commit::Applied {
                 tracing::info!(flow.id = %flow.id, account.id = %account.id, "an account was authorized");
-                self.announce();
                 return Ok(());
             }
             // Someone changed the account or the connection: look again. The flow is moved by nobody else.

@@ -6,22 +6,24 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::{may_ask, reauthorization};
+use super::{elsewhere::Asking, may_ask, reauthorization};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
     names::Organization,
     oauth::token_request,
-    rows::{Credential, StoredAccount, StoredConnection},
-    store::{AccountKey, Change, Commit, journal::Slot},
+    rows::{StoredAccount, StoredConnection},
+    secret::Secret,
+    store::{AccountKey, Commit, journal::Slot},
     token_endpoint::{Answer, Purpose, Told, clear},
 };
 
 /// How long to wait before a store that could not take an answer is tried again, at first and at last.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How a flight ended; nothing while it is under way.
 type Ending = watch::Receiver<Option<Told>>;
@@ -38,6 +40,16 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
+    /// Whether an answer of the account is kept until it can be stored.
+    pub(super) fn keep_answer_of(&self, account_id: &str) -> bool {
+        self.unsettled().contains_key(account_id)
+    }
+
+    /// Lets go of the answers that could not be stored: their slots stay written, for whoever takes the journal over.
+    pub(crate) fn release(&self) {
+        self.unsettled().clear();
+    }
+
     /// Waits until no flight of the account is under way.
     pub(crate) async fn ended(&self, account_id: &str) {
         let flight = self.under_way().get(account_id).cloned();
@@ -53,7 +65,7 @@ impl Flights {
 
     /// Whether an answer is kept for the account. Once there is none, its task ends.
     fn keeps(&self, account_id: &str) -> bool {
-        let kept = self.unsettled().contains_key(account_id);
+        let kept = self.keep_answer_of(account_id);
         if !kept {
             self.retried().remove(account_id);
         }
@@ -109,36 +121,58 @@ impl Engine {
     /// Reserve, intend, ask, journal, settle, clear. Before the intent nothing has happened; after the journal nothing
     /// can be lost.
     async fn refresh(self: &Arc<Self>, seen: &StoredAccount) -> Told {
-        let unsettled = self.flights.unsettled().remove(&seen.id);
-        if let Some((answer, slot)) = unsettled {
-            return self.settle_refresh_and_clear(answer, slot).await;
+        loop {
+            self.ended_elsewhere(&seen.organization, &seen.id).await?;
+            let unsettled = self.flights.unsettled().remove(&seen.id);
+            if let Some((answer, slot)) = unsettled {
+                return self.settle_refresh_and_clear(answer, slot).await;
+            }
+            let connection = self.connection_by_id(&seen.organization, &seen.connection_id).await?;
+            let setup = self.setup(&connection)?;
+            if seen.facts.binding.as_deref() != Some(setup.binding().as_str()) {
+                return Err(reauthorization(&connection, seen, "connection_changed"));
+            }
+            let registration = setup.refresh_registration()?;
+            let slot = self.reserve_slot().await?;
+            match self.intend(seen, &connection).await? {
+                Intent::Needless => return Ok(()),
+                Intent::Elsewhere => {}
+                Intent::Ours(account, refresh_token) => {
+                    let purpose = Purpose::Refresh {
+                        organization: account.organization.as_str().into(),
+                        account_id: account.id.clone(),
+                        epoch: account.facts.request_epoch,
+                        connection_version: connection.version,
+                    };
+                    let request = token_request::refresh(&registration, &refresh_token);
+                    return self.ask(&account, request, purpose, slot).await;
+                }
+            }
         }
-        let connection = self.connection_by_id(&seen.organization, &seen.connection_id).await?;
-        let setup = self.setup(&connection)?;
-        if seen.facts.binding.as_deref() != Some(setup.binding().as_str()) {
-            return Err(reauthorization(&connection, seen, "connection_changed"));
-        }
-        let registration = setup.refresh_registration()?;
-        let slot = self.reserve_slot().await?;
-        let Some((account, credential)) = self.intend(seen, &connection).await? else { return Ok(()) };
-        let Some(refresh_token) = &credential.refresh_token else { return Ok(()) };
-        let purpose = Purpose::Refresh {
-            organization: account.organization.as_str().into(),
-            account_id: account.id.clone(),
-            epoch: account.facts.request_epoch,
-            connection_version: connection.version,
-        };
-        let asked = match token_request::refresh(&registration, refresh_token) {
+    }
+
+    /// Sends the request that was intended, and deals with what comes of it.
+    async fn ask(
+        self: &Arc<Self>,
+        account: &StoredAccount,
+        request: Result<http::Request<Bytes>>,
+        purpose: Purpose,
+        slot: Slot,
+    ) -> Told {
+        let asking = Asking::begin(self, account);
+        let asked = match request {
             Ok(request) => self.ask_token_endpoint(request, purpose, &slot).await,
             Err(error) => Err(error),
         };
-        match asked {
+        let told = match asked {
             Ok(answer) => self.settle_refresh_and_clear(answer, slot).await,
             Err(error) => {
-                self.note_unanswered(&account, &error).await?;
+                self.note_unanswered(account, &error).await?;
                 Err(error)
             }
-        }
+        };
+        asking.end();
+        told
     }
 
     /// Deals with an answer, or keeps it for the next flight, which is then the only one to do so.
@@ -198,16 +232,15 @@ impl Engine {
     }
 
     /// Writes the intent: the account's request epoch grows, which proves that the store can be written before the
-    /// refresh token is spent. Nothing when there is no need any more.
-    async fn intend(
-        &self,
-        seen: &StoredAccount,
-        connection: &StoredConnection,
-    ) -> Result<Option<(StoredAccount, Credential)>> {
+    /// refresh token is spent, and tells every other process who asks.
+    async fn intend(&self, seen: &StoredAccount, connection: &StoredConnection) -> Result<Intent> {
         loop {
             let mut account = self.account_by_id(&seen.organization, &seen.id).await?;
             if account.facts.token_epoch > seen.facts.token_epoch || account.status != Status::Active {
-                return Ok(None);
+                return Ok(Intent::Needless);
+            }
+            if self.is_asked_elsewhere(&account) {
+                return Ok(Intent::Elsewhere);
             }
             let now = self.clock.now();
             // A connection that was corrected since the provider refused the app is tried at once.
@@ -215,16 +248,19 @@ impl Engine {
             if !may_ask(&account, now) && !corrected {
                 return Err(self.still_waiting(connection, &account)?);
             }
-            let Some(credential) = self.rows.credential(&account).await? else { return Ok(None) };
+            let credential = self.rows.credential(&account).await?;
+            let Some(refresh_token) = credential.and_then(|credential| credential.refresh_token) else {
+                return Ok(Intent::Needless);
+            };
             account.facts.request_epoch += 1;
             // One that was never answered may have been carried out; its end would look like a revocation.
             account.facts.doubtful |= account.facts.unanswered;
             account.facts.unanswered = true;
+            account.facts.asked_by = Some(self.journal.owner().to_owned());
             account.updated_at = now;
-            let row = self.rows.write_account(&account)?;
-            if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {
+            if self.commit_account(&account, Vec::new()).await? == Commit::Applied {
                 account.version += 1;
-                return Ok(Some((account, credential)));
+                return Ok(Intent::Ours(Box::new(account), refresh_token));
             }
         }
     }
@@ -235,8 +271,23 @@ impl Engine {
         if account.facts.misconfigured.is_some() {
             return Ok(Error::ConnectionMisconfigured { connection: connection.name.clone(), reason });
         }
-        let registration = self.setup(connection)?.registration(None)?;
-        let host = registration.token_url.host_str().unwrap_or_default().to_owned();
+        let host = self.token_host(connection)?;
         Ok(Error::ProviderUnavailable { host, reason, retry_at: account.facts.next_refresh_at })
     }
+
+    /// The host of the token endpoint, for errors.
+    pub(super) fn token_host(&self, connection: &StoredConnection) -> Result<String> {
+        let registration = self.setup(connection)?.registration(None)?;
+        Ok(registration.token_url.host_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// What became of a refresh that was to begin.
+enum Intent {
+    /// The request is ours to send, with this refresh token.
+    Ours(Box<StoredAccount>, Secret),
+    /// Another process has one under way.
+    Elsewhere,
+    /// There is no need any more, or no way.
+    Needless,
 }

@@ -1,9 +1,11 @@
-//! Refresh: one token request per account at a time, and none that loses a token.
+//! Refresh: one token request per account at a time, across all processes on the store, and none that loses a token.
 //!
 //! [`Engine::fresh`] hands out a credential that is good for long enough. When it is not, it joins or starts the
 //! account's flight: a detached task that reserves a journal slot, writes its intent, asks the token endpoint, journals
-//! the raw answer, and commits what it brought. Callers may give up waiting; the flight goes on.
+//! the raw answer, and commits what it brought. Callers may give up waiting; the flight goes on. Where another process
+//! has a request under way, the flight waits for its end.
 
+mod elsewhere;
 mod flight;
 pub(crate) mod plan;
 mod settle;
@@ -125,6 +127,7 @@ impl Engine {
             if account.status == Status::Active && account.facts.token_epoch == epoch {
                 account.status = Status::Expired;
                 account.facts.reason = Some(reason.to_owned());
+                account.facts.asked_by = None;
                 account.refresh_at = None;
             }
         })

@@ -17,7 +17,7 @@ use crate::{
     oauth::{outcome::Outcome, token_response::TokenSet},
     rows::{Credential, StoredAccount},
     secret::Secret,
-    store::{AccountKey, Change, Commit},
+    store::{AccountKey, Commit},
     time::Timestamp,
     token_endpoint::{Answer, Purpose, Told},
 };
@@ -152,9 +152,7 @@ impl Engine {
             change(&mut account, &mut credential);
             self.rows.seal_credential(&mut account, &credential, epoch).await?;
             account.updated_at = self.clock.now();
-            let row = self.rows.write_account(&account)?;
-            if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {
-                self.announce();
+            if self.commit_account(&account, Vec::new()).await? == Commit::Applied {
                 return Ok(());
             }
             match self.rows.account(&account.organization, AccountKey::Id(&account.id)).await? {
@@ -180,6 +178,9 @@ impl Engine {
         };
         let retry_at = self.clock.now().plus(pause);
         self.change_account(&account.organization, &account.id, |account| {
+            if account.facts.request_epoch == epoch {
+                account.facts.asked_by = None;
+            }
             if account.facts.token_epoch >= epoch || account.status != Status::Active {
                 return;
             }

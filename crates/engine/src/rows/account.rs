@@ -34,6 +34,10 @@ pub(crate) struct AccountFacts {
     /// Whether that was so of an earlier one since the credential was stored.
     #[serde(default)]
     pub(crate) doubtful: bool,
+    /// The instance whose request to refresh the credential is under way, by its journal's name. Nobody else sends one
+    /// while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked_by: Option<String>,
     /// Counts authorizations and disconnections: an exchange that began before one of them comes too late.
     #[serde(default)]
     pub(crate) grants: u64,
@@ -111,15 +115,19 @@ pub(crate) struct StoredAccount {
     pub(crate) updated_at: Timestamp,
     /// As read; zero before the first write.
     pub(crate) version: i64,
+    /// The status as read, and until when a consent waited for verification; nothing before the first write.
+    pub(crate) before: Option<(Status, Option<Timestamp>)>,
 }
 
 impl StoredAccount {
     /// The status as of `now`: a consent that waits for verification shows, unless the account works already.
     pub(crate) fn status_at(&self, now: Timestamp) -> Status {
-        match self.facts.verifying_until {
-            Some(until) if now < until && self.status != Status::Active => Status::PendingVerification,
-            _ => self.status,
-        }
+        shown(self.status, self.facts.verifying_until, now)
+    }
+
+    /// The status as of `now`, had nothing been changed since the account was read.
+    pub(crate) fn previous_status_at(&self, now: Timestamp) -> Option<Status> {
+        self.before.map(|(status, verifying_until)| shown(status, verifying_until, now))
     }
 
     pub(crate) fn was_refreshed_within(&self, span: Duration, now: Timestamp) -> bool {
@@ -134,6 +142,13 @@ impl StoredAccount {
             field: "credential",
             epoch: self.facts.token_epoch,
         }
+    }
+}
+
+fn shown(status: Status, verifying_until: Option<Timestamp>, now: Timestamp) -> Status {
+    match verifying_until {
+        Some(until) if now < until && status != Status::Active => Status::PendingVerification,
+        _ => status,
     }
 }
 
@@ -152,10 +167,13 @@ impl Rows {
 
     pub(crate) fn read_account(&self, organization: &Organization, row: AccountRow) -> Result<StoredAccount> {
         self.vault().check_row_mac(TABLE, &row.id, &columns(&row), &row.mac)?;
+        let status = Status::parse(&row.status).ok_or_else(|| damaged(TABLE))?;
+        let facts: AccountFacts = from_json(TABLE, &row.facts)?;
         Ok(StoredAccount {
             organization: organization.clone(),
-            status: Status::parse(&row.status).ok_or_else(|| damaged(TABLE))?,
-            facts: from_json(TABLE, &row.facts)?,
+            before: Some((status, facts.verifying_until)),
+            status,
+            facts,
             id: row.id,
             connection_id: row.connection_id,
             identifier: row.identifier,
@@ -186,6 +204,7 @@ impl Rows {
     ) -> Result<()> {
         account.facts.token_epoch = epoch;
         account.facts.request_epoch = account.facts.request_epoch.max(epoch);
+        account.facts.asked_by = None;
         account.cell = Some(self.seal(&account.organization, &account.place(), credential).await?);
         Ok(())
     }

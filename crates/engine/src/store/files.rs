@@ -1,4 +1,5 @@
-//! The files of a store: readable by their owner alone, never reached through a link, and owned by one process.
+//! The files of a store: readable by their owner alone, never reached through a link, and changed in what they are by
+//! one process at a time.
 //!
 //! Modes are those of Unix; on Windows a file inherits the rights of its folder, which in a user's profile are that
 //! user's.
@@ -6,24 +7,68 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{Error, Result};
+
+/// How long to wait between two looks at a lock that another process has.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A file of the store, made with mode 0600 where there was none, open for reading and writing.
 ///
 /// A link, a folder or a device at `path` is refused: what would be written elsewhere is a surprise.
 pub(super) fn open_private(path: &Path) -> Result<File> {
+    refuse_links(path)?;
+    private().create(true).truncate(false).open(path).map_err(|error| failure(&error, path))
+}
+
+/// Makes an empty file of the store where there is none. One that exists is not opened.
+pub(super) fn create_private(path: &Path) -> Result<()> {
+    refuse_links(path)?;
+    match private().create_new(true).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failure(&error, path)),
+        _ => Ok(()),
+    }
+}
+
+/// A file of the store, open for reading and writing; nothing where there is none.
+pub(super) fn open_existing(path: &Path) -> Result<Option<File>> {
+    refuse_links(path)?;
+    match private().open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failure(&error, path)),
+    }
+}
+
+fn refuse_links(path: &Path) -> Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(Error::invalid("store", "must be the path of a file, not of a link or folder"));
     }
+    Ok(())
+}
+
+fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| failure(&error, path))
+    options
+}
+
+/// Takes a file's lock, which the system releases however the process ends. Whether nobody had it.
+///
+/// It belongs to the opened file, not to the process: two instances in one process exclude each other too. A forked
+/// child would share it; Node forks by starting programs anew, which inherit no file of ours.
+pub(super) fn try_lock(file: &File, path: &Path) -> Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(failure(&error, path)),
+    }
 }
 
 /// Takes a file's rights from everyone but its owner, as when a backup was restored with wider ones.
@@ -84,42 +129,29 @@ pub(super) fn failure(error: &io::Error, path: &Path) -> Error {
     Error::StoreFailed { reason: reason.into() }
 }
 
-/// The right to a store: a lock on `<store>.lock`, which the system releases however the process ends.
+/// The right to decide what a store consists of (its schema, its journals, its first key): a lock on `<store>.lock`,
+/// held while an instance opens, and by one at a time.
 ///
-/// The file holds the owner's process id, for the other one's error, and stays behind when the lock is released:
-/// deleting it would let two processes lock two files of one name.
+/// The file stays behind when the lock is released: deleting it would let two processes lock two files of one name.
 #[derive(Debug)]
-pub(super) struct OwnerLock(File);
+pub(crate) struct Opening(#[expect(dead_code, reason = "closing the file releases its lock")] File);
 
-impl OwnerLock {
-    /// Takes the lock of the store at `path`, or says who has it.
-    pub(super) fn take(path: &Path) -> Result<Self> {
+impl Opening {
+    /// Waits at most `patience` for the instances that are opening the store at `path`. Blocks its thread.
+    ///
+    /// # Errors
+    /// `STORE_BUSY` when they take longer.
+    pub(crate) fn take(path: &Path, patience: Duration) -> Result<Self> {
         let beside = sibling(path, ".lock");
-        let mut file = open_private(&beside)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::StoreInUse { path: path.display().to_string(), holder: holder(&mut file) });
+        let file = open_private(&beside)?;
+        for _ in 0..=patience.as_millis() / LOOK.as_millis() {
+            if try_lock(&file, &beside)? {
+                return Ok(Self(file));
             }
-            Err(TryLockError::Error(error)) => return Err(failure(&error, &beside)),
+            std::thread::sleep(LOOK);
         }
-        let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        written.map_err(|error| failure(&error, &beside))?;
-        Ok(Self(file))
+        Err(Error::StoreBusy)
     }
-}
-
-impl Drop for OwnerLock {
-    fn drop(&mut self) {
-        // So that no one reads the id of a process that has let go. Closing the file releases the lock.
-        let _ = self.0.set_len(0);
-    }
-}
-
-fn holder(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    text.parse().ok()
 }
 
 #[cfg(test)]
@@ -127,14 +159,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_has_one_holder_and_names_it() {
+    fn one_instance_at_a_time_opens_a_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
-        let lock = OwnerLock::take(&path).unwrap();
-        let refused = OwnerLock::take(&path).unwrap_err();
-        assert!(matches!(refused, Error::StoreInUse { holder: Some(pid), .. } if pid == std::process::id()));
-        drop(lock);
-        OwnerLock::take(&path).unwrap();
+        let first = Opening::take(&path, Duration::ZERO).unwrap();
+        assert_eq!(Opening::take(&path, Duration::ZERO).unwrap_err().code(), "STORE_BUSY");
+        let waiting = std::thread::spawn(move || Opening::take(&path, Duration::from_secs(10)).map(drop));
+        drop(first);
+        waiting.join().unwrap().unwrap();
     }
 
     #[cfg(unix)]
@@ -145,6 +177,8 @@ mod tests {
         let path = folder.path().join("store.db");
         std::os::unix::fs::symlink(&target, &path).unwrap();
         assert_eq!(open_private(&path).unwrap_err().code(), "INVALID_ARGUMENT");
+        assert_eq!(create_private(&path).unwrap_err().code(), "INVALID_ARGUMENT");
+        assert_eq!(open_existing(&path).unwrap_err().code(), "INVALID_ARGUMENT");
         assert!(!target.exists());
     }
 

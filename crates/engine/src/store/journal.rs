@@ -1,16 +1,21 @@
 //! The refresh journal: token responses, durable before they are parsed.
 //!
 //! A provider that rotates refresh tokens has forgotten the old one by the time its answer arrives, so the answer must
-//! outlive a crash and a full disk. The journal is one file of fixed slots beside the database, all of it written when
+//! outlive a crash and a full disk. A journal is one file of fixed slots beside the database, all of it written when
 //! it is made: a later write replaces bytes that the file has already and needs no room. (File systems that copy on
 //! write, such as btrfs and ZFS, don't promise that.) A slot is reserved before the request is sent, filled when the
-//! answer is in, and cleared when the store has the tokens. What a killed process left is handed out when the journal
-//! is next opened.
+//! answer is in, and cleared when the store has the tokens.
 //!
-//! The journal sees only sealed bytes. The store's owner lock keeps other processes out of it.
+//! Every open instance has a journal of its own, whose file it keeps locked ([`owned`]). So everyone can tell, without a
+//! clock, whether the one that sent a request is still there to deal with its answer; what a dead one left is handed to
+//! whoever opens the store next, or asks first.
+//!
+//! The journal sees only sealed bytes.
 //!
 //! A write waits for the disk, so it runs on tokio's threads for blocking work; it is carried out even when its caller
 //! stops waiting.
+
+mod owned;
 
 use std::{
     fs::File,
@@ -26,7 +31,10 @@ use aws_lc_rs::digest;
 use tokio::sync::Semaphore;
 
 use super::files;
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    random::{Random, base62},
+};
 
 /// How many refreshes can be under way at a time; others wait for a slot.
 pub const SLOTS: usize = 64;
@@ -44,16 +52,19 @@ const CHECKSUM_AT: usize = 8 + 8 + 4;
 /// The longest entry that a slot takes.
 pub const MAX_ENTRY: usize = SLOT - HEADER;
 
-/// The journal of one store, in a file or in memory.
+/// The journal of one instance, in a file or in memory.
 #[derive(Debug)]
 pub struct Journal {
     shared: Arc<Shared>,
+    /// The store that it stands beside. None in memory.
+    store: Option<PathBuf>,
+    owner: String,
 }
 
 /// What a journal and its slots share.
 #[derive(Debug)]
 struct Shared {
-    /// None in memory, where nothing outlives the process anyway.
+    /// Locked while it is open. None in memory, where nothing outlives the process anyway.
     file: Option<File>,
     free: Mutex<Vec<usize>>,
     /// One permit for each free slot.
@@ -66,7 +77,7 @@ struct Shared {
     broken: AtomicBool,
 }
 
-/// What a killed process left.
+/// What an instance that is gone left.
 #[derive(Debug)]
 pub struct Entry {
     /// The sealed bytes, as they were written.
@@ -77,7 +88,7 @@ pub struct Entry {
 
 /// One slot, held by one refresh.
 ///
-/// Dropped unwritten it is free again. Dropped with an entry in it, it keeps the entry for the next opening.
+/// Dropped unwritten it is free again. Dropped with an entry in it, it keeps the entry for whoever has the file next.
 #[derive(Debug)]
 pub struct Slot {
     shared: Arc<Shared>,
@@ -86,40 +97,51 @@ pub struct Slot {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, makes it where there is none, and returns the entries that were left there, the
-    /// oldest first. Waits for the disk. Slots whose write a crash tore are empty: nothing durable was promised.
+    /// Gives a new instance its journal beside the store, and returns the entries that those which are gone left, the
+    /// oldest of each first. Waits for the disk. Slots whose write a crash tore are empty: nothing durable was promised.
     ///
     /// Fails with `STORE_FULL` or `STORE_READ_ONLY` when the file cannot be made in full.
-    pub fn open(path: &Path) -> Result<(Self, Vec<Entry>)> {
-        let mut file = files::open_private(path)?;
-        files::make_private(path)?;
-        let slots = preallocate(&mut file, path).map_err(|error| files::failure(&error, path))?;
-        let mut found = Vec::new();
-        let mut free = Vec::new();
-        let mut bytes = vec![0; SLOT];
-        for index in 0..slots {
-            file.read_exact(&mut bytes).map_err(|error| files::failure(&error, path))?;
-            match decode(&bytes) {
-                Some((sequence, sealed)) => found.push((sequence, index, sealed.to_vec())),
-                None => free.push(index),
-            }
-        }
-        found.sort_unstable_by_key(|(sequence, ..)| *sequence);
-        let next = found.last().map_or(0, |(sequence, ..)| sequence.wrapping_add(1));
-        let journal = Self::with(Some(file), free, slots, next);
-        let entry = |(_, index, sealed)| Entry { sealed, slot: journal.slot(index, true) };
-        let entries = found.into_iter().map(entry).collect();
-        Ok((journal, entries))
-    }
-
-    /// Where the journal of the store at `path` is: beside it, under a name of its own.
-    pub fn beside(path: &Path) -> PathBuf {
-        files::sibling(path, ".journal")
+    pub fn open(store: &Path, random: &dyn Random) -> Result<(Self, Vec<Entry>)> {
+        let owner = base62(&random.bytes::<16>()?);
+        let (shared, entries) = owned::open(store, &owner)?;
+        Ok((Self { shared, store: Some(store.into()), owner }, entries))
     }
 
     /// A journal for a store in memory: its slots count, and keep nothing.
     pub fn memory() -> Self {
-        Self::with(None, (0..SLOTS).collect(), SLOTS, 0)
+        let shared = Arc::new(Shared::new(None, (0..SLOTS).collect(), SLOTS, 0));
+        Self { shared, store: None, owner: "memory".into() }
+    }
+
+    /// The instance's name, by which others ask whether it is still there.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// Whether other instances may have journals beside this one.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// What the instance `owner` left, if it is gone; nothing while it, or whoever took its entries over, is there.
+    pub(crate) async fn take_over(&self, owner: &str) -> Result<Option<Vec<Entry>>> {
+        let Some(store) = self.store.clone() else { return Ok(Some(Vec::new())) };
+        let owner = owner.to_owned();
+        blocking(move || owned::take_over(&store, &owner)).await
+    }
+
+    /// What every instance that is gone left.
+    pub(crate) async fn orphans(&self) -> Result<Vec<Entry>> {
+        let Some(store) = self.store.clone() else { return Ok(Vec::new()) };
+        blocking(move || owned::orphans(&store)).await
+    }
+
+    /// Lets go of the file: what stays in it is anybody's.
+    pub(crate) fn release(&self) {
+        if let Some(file) = &self.shared.file {
+            // A failure leaves it locked until it is closed.
+            let _ = file.unlock();
+        }
     }
 
     /// A free slot, waiting for one when all are taken.
@@ -134,28 +156,15 @@ impl Journal {
         // The slot gives the permit back when it is free again.
         self.shared.permits.acquire().await.map_err(|_| full())?.forget();
         let index = self.shared.free().pop().ok_or_else(full)?;
-        Ok(self.slot(index, false))
-    }
-
-    fn with(file: Option<File>, free: Vec<usize>, slots: usize, sequence: u64) -> Self {
-        let shared = Shared {
-            file,
-            permits: Semaphore::new(free.len()),
-            free: Mutex::new(free),
-            kept: AtomicUsize::new(0),
-            slots,
-            sequence: AtomicU64::new(sequence),
-            broken: AtomicBool::new(false),
-        };
-        Self { shared: Arc::new(shared) }
-    }
-
-    fn slot(&self, index: usize, written: bool) -> Slot {
-        Slot { shared: Arc::clone(&self.shared), index, written: AtomicBool::new(written) }
+        Ok(Slot::new(&self.shared, index, false))
     }
 }
 
 impl Slot {
+    fn new(shared: &Arc<Shared>, index: usize, written: bool) -> Self {
+        Self { shared: Arc::clone(shared), index, written: AtomicBool::new(written) }
+    }
+
     /// Writes the slot's entry, over an earlier one, and returns when it is durable.
     ///
     /// Fails with `INTERNAL` when it is longer than [`MAX_ENTRY`], and with `STORE_FAILED` when the disk fails.
@@ -184,8 +193,7 @@ impl Slot {
     async fn put(&self, bytes: Vec<u8>, durability: Durability) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let offset = (self.index * SLOT) as u64;
-        let put = tokio::task::spawn_blocking(move || shared.put(&bytes, offset, durability));
-        put.await.map_err(|_| Error::Internal { reason: "the refresh journal's write has stopped".into() })?
+        blocking(move || shared.put(&bytes, offset, durability)).await
     }
 }
 
@@ -208,6 +216,47 @@ enum Durability {
 }
 
 impl Shared {
+    fn new(file: Option<File>, free: Vec<usize>, slots: usize, sequence: u64) -> Self {
+        Self {
+            file,
+            permits: Semaphore::new(free.len()),
+            free: Mutex::new(free),
+            kept: AtomicUsize::new(0),
+            slots,
+            sequence: AtomicU64::new(sequence),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// The slots of a file that this process has locked, completed where they are missing, and its entries, the oldest
+    /// first.
+    fn read(mut file: File, path: &Path) -> Result<(Arc<Self>, Vec<Entry>)> {
+        let failure = |error: io::Error| files::failure(&error, path);
+        let slots = preallocate(&mut file, path).map_err(failure)?;
+        let mut found = Vec::new();
+        let mut free = Vec::new();
+        let mut bytes = vec![0; SLOT];
+        for index in 0..slots {
+            file.seek(SeekFrom::Start((index * SLOT) as u64)).map_err(failure)?;
+            let (magic, rest) = bytes.split_at_mut(MAGIC.len());
+            file.read_exact(magic).map_err(failure)?;
+            // Of an empty slot, no more is read.
+            if *magic == MAGIC {
+                file.read_exact(rest).map_err(failure)?;
+            }
+            match decode(&bytes) {
+                Some((sequence, sealed)) => found.push((sequence, index, sealed.to_vec())),
+                None => free.push(index),
+            }
+        }
+        found.sort_unstable_by_key(|(sequence, ..)| *sequence);
+        let next = found.last().map_or(0, |(sequence, ..)| sequence.wrapping_add(1));
+        let shared = Arc::new(Self::new(Some(file), free, slots, next));
+        let entry = |(_, index, sealed)| Entry { sealed, slot: Slot::new(&shared, index, true) };
+        let entries = found.into_iter().map(entry).collect();
+        Ok((shared, entries))
+    }
+
     fn free(&self) -> std::sync::MutexGuard<'_, Vec<usize>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,6 +276,12 @@ impl Shared {
     }
 }
 
+/// Runs what waits for the disk where that holds nobody up, to its end.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::Internal { reason: "work on the refresh journal has stopped".into() }))
+}
+
 fn unconfirmed() -> Error {
     Error::StoreFailed { reason: "the disk could not confirm a write; check it, then open the store again".into() }
 }
@@ -242,7 +297,6 @@ fn preallocate(file: &mut File, path: &Path) -> io::Result<usize> {
         file.sync_all()?;
         files::sync_folder(path.parent().filter(|folder| folder != &Path::new("")).unwrap_or(Path::new(".")))?;
     }
-    file.seek(SeekFrom::Start(0))?;
     Ok(slots)
 }
 

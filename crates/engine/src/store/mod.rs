@@ -11,6 +11,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 
+pub(crate) use self::files::Opening;
 use crate::{Result, time::Timestamp};
 
 /// What a store says about itself.
@@ -288,6 +289,10 @@ pub trait Store: Send + Sync + 'static {
     /// Applies all changes, or none, and returns when they are durable. A caller that stops waiting leaves it unknown
     /// whether they were applied: read again before deciding.
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit>;
+
+    /// A number that changes when another process commits: to be compared with what this store said before, so that
+    /// whoever waits need not read rows over and over. It may change for this process's commits too, or not.
+    async fn version(&self) -> Result<i64>;
 
     /// Finishes the commits under way and closes the database. Closing twice is no error.
     async fn close(&self) -> Result<()>;

@@ -72,6 +72,10 @@ impl<S: Store> Store for Flaky<S> {
         if self.full.load(Ordering::SeqCst) { Err(Error::StoreFull) } else { self.store.commit(changes).await }
     }
 
+    async fn version(&self) -> Result<i64> {
+        self.store.version().await
+    }
+
     async fn close(&self) -> Result<()> {
         self.store.close().await
     }

@@ -1,6 +1,6 @@
 //! Invariant 1: a token that reached us is never lost, whatever the disk or the process does next.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use onbehalf_engine::{
     Settings,
@@ -9,7 +9,6 @@ use onbehalf_engine::{
     connections::NewConnection,
     names::{ConnectionName, Organization},
     secret::ExposeSecret,
-    store::journal::Journal,
 };
 use tempfile::tempdir;
 
@@ -195,12 +194,6 @@ async fn a_grant_that_ends_after_a_lost_answer_says_so() {
     world.pass(Duration::from_secs(60));
     assert_eq!(code(token(&world).await), "REAUTHORIZATION_REQUIRED");
     assert_eq!(world.account("user_1").await.reason.as_deref(), Some("lost_rotation"));
-}
-
-#[tokio::test]
-async fn two_stores_in_one_folder_have_two_journals() {
-    assert_ne!(Journal::beside(Path::new("a.db")), Journal::beside(Path::new("a.sqlite")));
-    assert_ne!(Journal::beside(Path::new("a.journal")), Path::new("a.journal"));
 }
 
 /// F08: replaying what was stored already changes nothing.

@@ -143,7 +143,7 @@ impl World {
         let egress = outside.0.clone();
         let path = folder.join("store.db");
         let store = SqliteStore::open(Location::File(path.clone())).unwrap();
-        let journal = Journal::open(&Journal::beside(&path)).unwrap();
+        let journal = Journal::open(&path, &SystemRandom).unwrap();
         Self::on(settings, outside, egress, Arc::new(Flaky::new(store)), journal).await.unwrap()
     }
 
@@ -156,6 +156,11 @@ impl World {
     pub(crate) async fn ended(self) -> Remains {
         self.engine.close().await.unwrap();
         (self.provider, self.clock)
+    }
+
+    /// What another process on the same store meets.
+    pub(crate) fn outside_of(&self) -> Remains {
+        (self.provider.clone(), self.clock.clone())
     }
 
     fn outside() -> Remains {

@@ -3,11 +3,28 @@
 use std::fs;
 
 use super::*;
+use crate::random::SystemRandom;
 
-fn journal() -> (tempfile::TempDir, std::path::PathBuf) {
+/// A folder, and the path of a store in it.
+fn journal() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal");
+    let path = folder.path().join("store.db");
     (folder, path)
+}
+
+fn open(store: &Path) -> (Journal, Vec<Entry>) {
+    Journal::open(store, &SystemRandom).unwrap()
+}
+
+/// The one file that holds a journal of the store.
+fn file(store: &Path) -> PathBuf {
+    let [file] = files(store).try_into().unwrap();
+    file
+}
+
+fn files(store: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(store.parent().unwrap()).unwrap().map(|file| file.unwrap().path());
+    files.filter(|file| file.to_str().unwrap().contains(".journal")).collect()
 }
 
 fn sealed(entries: &[Entry]) -> Vec<&[u8]> {
@@ -17,38 +34,103 @@ fn sealed(entries: &[Entry]) -> Vec<&[u8]> {
 #[tokio::test]
 async fn an_entry_stays_until_it_is_cleared() {
     let (_folder, path) = journal();
-    let (journal, entries) = Journal::open(&path).unwrap();
+    let (journal, entries) = open(&path);
     assert!(entries.is_empty());
     for entry in [b"first", b"later"] {
         journal.reserve().await.unwrap().write(entry).await.unwrap();
     }
     drop(journal);
 
-    let (journal, entries) = Journal::open(&path).unwrap();
+    let (journal, entries) = open(&path);
     assert_eq!(sealed(&entries), [b"first", b"later"]);
     for entry in entries {
         entry.slot.clear().await.unwrap();
     }
     assert_eq!(journal.shared.permits.available_permits(), SLOTS);
     drop(journal);
-    assert!(Journal::open(&path).unwrap().1.is_empty());
+    assert!(open(&path).1.is_empty());
 }
 
 #[tokio::test]
 async fn entries_come_back_in_the_order_they_were_written() {
     let (_folder, path) = journal();
-    for round in 0..5u8 {
-        let (journal, entries) = Journal::open(&path).unwrap();
-        let before: Vec<_> = (0..round).map(|number| vec![number]).collect();
-        assert_eq!(sealed(&entries), before);
-        journal.reserve().await.unwrap().write(&[round]).await.unwrap();
+    let (journal, _) = open(&path);
+    let mut slots = Vec::new();
+    for _ in 0..5 {
+        slots.push(journal.reserve().await.unwrap());
     }
+    for (number, place) in [3, 0, 4, 1, 2].into_iter().enumerate() {
+        slots[place].write(&[number as u8]).await.unwrap();
+    }
+    drop((journal, slots));
+    assert_eq!(sealed(&open(&path).1), [[0], [1], [2], [3], [4]]);
+}
+
+// F37: the lock tells who is there, whatever the clock says.
+#[tokio::test]
+async fn what_an_instance_wrote_is_its_own_until_it_is_gone() {
+    let (_folder, path) = journal();
+    let (first, _) = open(&path);
+    let (second, left) = open(&path);
+    assert!(left.is_empty() && files(&path).len() == 2);
+    let slot = first.reserve().await.unwrap();
+    slot.write(b"answer").await.unwrap();
+    assert!(second.take_over(first.owner()).await.unwrap().is_none());
+    assert!(second.orphans().await.unwrap().is_empty());
+
+    let owner = first.owner().to_owned();
+    drop((first, slot));
+    let left = second.take_over(&owner).await.unwrap().unwrap();
+    assert_eq!(sealed(&left), [b"answer"]);
+    assert!(second.take_over(&owner).await.unwrap().is_none(), "it is in hand");
+    drop(left);
+    let left = second.orphans().await.unwrap();
+    assert_eq!(sealed(&left), [b"answer"]);
+    for entry in left {
+        entry.slot.clear().await.unwrap();
+    }
+    assert!(second.take_over(&owner).await.unwrap().is_some_and(|left| left.is_empty()));
+    assert!(second.take_over("never").await.unwrap().is_some_and(|left| left.is_empty()));
+    assert_eq!(second.take_over("../other").await.unwrap_err().code(), "INTEGRITY_FAILED");
+}
+
+#[tokio::test]
+async fn a_journal_that_was_released_is_free_though_it_is_still_held() {
+    let (_folder, path) = journal();
+    let (first, _) = open(&path);
+    let (second, _) = open(&path);
+    first.release();
+    assert!(second.take_over(first.owner()).await.unwrap().is_some());
+}
+
+#[test]
+fn instances_that_open_at_once_have_a_journal_each_and_leave_one_behind() {
+    let (_folder, path) = journal();
+    for _ in 0..3 {
+        let together = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            let opening: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        together.wait();
+                        open(&path).0
+                    })
+                })
+                .collect();
+            let journals: Vec<_> = opening.into_iter().map(|journal| journal.join().unwrap()).collect();
+            let owners: std::collections::HashSet<_> = journals.iter().map(Journal::owner).collect();
+            assert_eq!((owners.len(), files(&path).len()), (8, 8));
+        });
+    }
+    let (journal, left) = open(&path);
+    assert!(left.is_empty());
+    assert_eq!(files(&path), [path.with_file_name(format!("store.db.journal-{}", journal.owner()))]);
 }
 
 #[tokio::test]
 async fn a_slot_that_was_not_written_is_free_again() {
     let (_folder, path) = journal();
-    let (journal, _) = Journal::open(&path).unwrap();
+    let (journal, _) = open(&path);
     for _ in 0..SLOTS * 2 {
         journal.reserve().await.unwrap();
     }
@@ -58,13 +140,13 @@ async fn a_slot_that_was_not_written_is_free_again() {
 #[tokio::test]
 async fn a_written_slot_is_not_handed_out_again() {
     let (_folder, path) = journal();
-    let (journal, _) = Journal::open(&path).unwrap();
+    let (journal, _) = open(&path);
     for number in 0..SLOTS {
         journal.reserve().await.unwrap().write(&number.to_le_bytes()).await.unwrap();
     }
     assert_eq!(journal.reserve().await.unwrap_err().code(), "STORE_FAILED");
     drop(journal);
-    assert_eq!(Journal::open(&path).unwrap().1.len(), SLOTS);
+    assert_eq!(open(&path).1.len(), SLOTS);
 }
 
 #[tokio::test]
@@ -92,7 +174,7 @@ fn now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 #[tokio::test]
 async fn a_torn_write_is_no_entry() {
     let (_folder, path) = journal();
-    let (journal, _) = Journal::open(&path).unwrap();
+    let (journal, _) = open(&path);
     let entry = vec![7; 9000];
     let slot = journal.reserve().await.unwrap();
     slot.write(&entry).await.unwrap();
@@ -100,16 +182,16 @@ async fn a_torn_write_is_no_entry() {
     drop(slot);
     drop(journal);
 
-    let whole = fs::read(&path).unwrap();
+    let whole = fs::read(file(&path)).unwrap();
     // Torn at the sectors of a disk, and at the fields of the header.
     for reached in [0, 4, 8, 12, 16, 20, HEADER - 1, HEADER, 512, 4096, HEADER + entry.len() - 1] {
         let mut torn = whole.clone();
         torn[offset + reached..offset + SLOT].fill(0);
-        fs::write(&path, torn).unwrap();
-        assert!(Journal::open(&path).unwrap().1.is_empty(), "{reached}");
+        fs::write(file(&path), torn).unwrap();
+        assert!(open(&path).1.is_empty(), "{reached}");
     }
-    fs::write(&path, whole).unwrap();
-    assert_eq!(sealed(&Journal::open(&path).unwrap().1), [entry]);
+    fs::write(file(&path), whole).unwrap();
+    assert_eq!(sealed(&open(&path).1), [entry]);
 }
 
 proptest::proptest! {
@@ -132,7 +214,7 @@ proptest::proptest! {
 #[tokio::test]
 async fn the_longest_entry_fits_and_a_longer_one_is_refused() {
     let (_folder, path) = journal();
-    let (journal, _) = Journal::open(&path).unwrap();
+    let (journal, _) = open(&path);
     let neighbours = [journal.reserve().await.unwrap(), journal.reserve().await.unwrap()];
     for slot in &neighbours {
         slot.write(&vec![9; MAX_ENTRY]).await.unwrap();
@@ -140,39 +222,39 @@ async fn the_longest_entry_fits_and_a_longer_one_is_refused() {
     }
     drop(neighbours);
     drop(journal);
-    assert_eq!(sealed(&Journal::open(&path).unwrap().1), [vec![9; MAX_ENTRY], vec![9; MAX_ENTRY]]);
+    assert_eq!(sealed(&open(&path).1), [vec![9; MAX_ENTRY], vec![9; MAX_ENTRY]]);
 }
 
 // F13, F14: a write must need no room that a full disk could refuse.
 #[tokio::test]
 async fn the_file_is_written_in_full_when_it_is_made_and_never_grows() {
     let (_folder, path) = journal();
-    let (journal, _) = Journal::open(&path).unwrap();
-    let made = fs::metadata(&path).unwrap();
+    let (journal, _) = open(&path);
+    let made = fs::metadata(file(&path)).unwrap();
     assert_eq!(made.len(), (SLOTS * SLOT) as u64);
     #[cfg(unix)]
     assert!(std::os::unix::fs::MetadataExt::blocks(&made) * 512 >= made.len(), "the file is sparse");
     for _ in 0..SLOTS {
         journal.reserve().await.unwrap().write(&vec![1; MAX_ENTRY]).await.unwrap();
     }
-    assert_eq!(fs::metadata(&path).unwrap().len(), made.len());
+    assert_eq!(fs::metadata(file(&path)).unwrap().len(), made.len());
 }
 
 #[tokio::test]
 async fn a_file_whose_making_was_interrupted_is_completed() {
     let (_folder, path) = journal();
-    fs::write(&path, vec![0; SLOT + 17]).unwrap();
-    let (journal, entries) = Journal::open(&path).unwrap();
+    fs::write(path.with_file_name("store.db.journal"), vec![0; SLOT + 17]).unwrap();
+    let (journal, entries) = open(&path);
     assert!(entries.is_empty());
     assert_eq!(journal.shared.permits.available_permits(), SLOTS);
-    assert_eq!(fs::metadata(&path).unwrap().len(), (SLOTS * SLOT) as u64);
+    assert_eq!(fs::metadata(file(&path)).unwrap().len(), (SLOTS * SLOT) as u64);
 }
 
 // C23: what was cleared is gone from the file.
 #[tokio::test]
 async fn a_cleared_entry_leaves_no_bytes() {
     let (_folder, path) = journal();
-    let (journal, _) = Journal::open(&path).unwrap();
+    let (journal, _) = open(&path);
     let slot = journal.reserve().await.unwrap();
     slot.write(b"CANARY").await.unwrap();
     assert!(contains(&path, b"CANARY"));
@@ -181,7 +263,7 @@ async fn a_cleared_entry_leaves_no_bytes() {
 }
 
 fn contains(path: &Path, bytes: &[u8]) -> bool {
-    fs::read(path).unwrap().windows(bytes.len()).any(|window| window == bytes)
+    fs::read(file(path)).unwrap().windows(bytes.len()).any(|window| window == bytes)
 }
 
 // F12.
@@ -198,10 +280,11 @@ async fn nothing_is_reserved_after_a_write_that_the_disk_did_not_confirm() {
 async fn only_the_owner_reads_the_journal() {
     use std::os::unix::fs::PermissionsExt as _;
     let (_folder, path) = journal();
-    fs::write(&path, "").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let _journal = Journal::open(&path).unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let old = path.with_file_name("store.db.journal");
+    fs::write(&old, "").unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o644)).unwrap();
+    let _journal = open(&path);
+    assert_eq!(fs::metadata(file(&path)).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]

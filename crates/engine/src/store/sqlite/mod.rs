@@ -1,11 +1,14 @@
 //! The store in one SQLite file, or in memory.
 //!
-//! One thread writes ([`writer`]), a few connections read where they are called ([`readers`]), and one process at a
-//! time has the file ([`open`]). All statements stand in [`sql`].
+//! One thread writes ([`writer`]), and a few connections read where they are called ([`readers`]). Other processes, and
+//! other instances in this one, may have the file too: they open it in turns ([`open`]), then SQLite keeps them apart.
+//! All statements stand in [`sql`].
 //!
-//! A store that cannot be written is refused when it is opened: without the lock nobody can tell who else uses it, and
-//! SQLite's log cannot be read without writing beside it. When a disk turns read-only under an open store, rows can
-//! still be read, and commits say `STORE_READ_ONLY`.
+//! A program that opens the file with an SQLite of its own inside this process (`node:sqlite`, say) releases our locks
+//! when it closes it, and another process may then damage the database (A121): nothing here can prevent that.
+//!
+//! A store that cannot be written is refused when it is opened: SQLite's log cannot be read without writing beside it.
+//! When a disk turns read-only under an open store, rows can still be read, and commits say `STORE_READ_ONLY`.
 
 mod apply;
 mod failure;
@@ -57,7 +60,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the store, makes it where there is none, and brings its schema to today's version. Waits for the disk.
     ///
-    /// Fails with `STORE_IN_USE` when another instance has it, `STORE_CORRUPT` when the file is no store of ours,
+    /// Fails with `STORE_BUSY` when others don't get done with opening it, `STORE_CORRUPT` when the file is no store of ours,
     /// `STORE_TOO_NEW` when a newer version wrote it, `STORE_READ_ONLY` and `STORE_FULL`; each leaves it as it was.
     pub fn open(location: Location) -> Result<Self> {
         Self::open_with_timeout(location, BUSY_TIMEOUT)
@@ -79,7 +82,7 @@ impl SqliteStore {
             readers.push(Arc::clone(&writer));
         }
         let readers = Readers::new(readers, opened.path.clone());
-        let writer = Writer::start(writer, opened.path, opened.lock)?;
+        let writer = Writer::start(writer, opened.path)?;
         Ok(Self { readers, writer })
     }
 
@@ -160,6 +163,10 @@ impl Store for SqliteStore {
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {
         self.writer.commit(changes).await
+    }
+
+    async fn version(&self) -> Result<i64> {
+        self.readers.watch(|connection| connection.pragma_query_value(None, "data_version", |row| row.get(0)))
     }
 
     async fn close(&self) -> Result<()> {

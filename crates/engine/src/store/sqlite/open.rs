@@ -1,24 +1,28 @@
-//! Opening a database, so that whatever is found there is kept: first the owner's lock, then a look at the file, and
-//! only then SQLite.
+//! Opening a database, so that whatever is found there is kept: first the right to do so, then a look that cannot write,
+//! and only then a connection that can.
 
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, config::DbConfig};
+use url::Url;
 
 use super::{
     failure::meaning,
-    schema::{check_header, claim, migrate},
+    schema::{check_found, claim, migrate},
 };
 use crate::{
     Error, Result,
-    store::files::{self, OwnerLock},
+    store::files::{self, Opening},
 };
 
 /// The first SQLite without the WAL-reset bug, which can corrupt a database that several connections use.
 const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// The bytes of the smallest database: its header.
+const SMALLEST: u64 = 100;
 
 /// How many connections read a file at the same time.
 const READERS: usize = 4;
@@ -49,17 +53,15 @@ pub(super) struct Opened {
     pub(super) readers: Vec<Connection>,
     /// For errors.
     pub(super) path: String,
-    /// None in memory.
-    pub(super) lock: Option<OwnerLock>,
 }
 
 /// Opens the database in the file `path`, and makes it where there is none.
 pub(super) fn open_file(path: &Path, busy_timeout: Duration) -> Result<Opened> {
     require_version(rusqlite::version_number())?;
     let path = resolve(path)?;
-    let lock = OwnerLock::take(&path)?;
-    // Closed at once: SQLite's locks belong to the process, and closing a file of ours would release them.
-    check_header(&files::open_private(&path)?, &path)?;
+    let _opening = Opening::take(&path, busy_timeout)?;
+    files::create_private(&path)?;
+    look_at(&path)?;
     for suffix in ["", "-wal", "-shm"] {
         files::make_private(&files::sibling(&path, suffix))?;
     }
@@ -67,7 +69,7 @@ pub(super) fn open_file(path: &Path, busy_timeout: Duration) -> Result<Opened> {
     let writer = open_writer(&path, &shown, busy_timeout)?;
     let readers = (0..READERS).map(|_| connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY, busy_timeout));
     let readers = readers.collect::<rusqlite::Result<_>>().map_err(|refusal| meaning(&refusal, &shown))?;
-    Ok(Opened { writer, readers, path: shown, lock: Some(lock) })
+    Ok(Opened { writer, readers, path: shown })
 }
 
 /// Opens a database that ends with the process.
@@ -79,12 +81,40 @@ pub(super) fn open_memory() -> Result<Opened> {
     let mut writer = open.map_err(|refusal| meaning(&refusal, &path))?;
     claim(&writer, &path)?;
     migrate(&mut writer, &path)?;
-    Ok(Opened { writer, readers: Vec::new(), path, lock: None })
+    Ok(Opened { writer, readers: Vec::new(), path })
+}
+
+/// Refuses a database that is not ours before a connection that can write is let near it.
+///
+/// SQLite may write to any database that it opens (it finishes what a killed program began), unless it is told that the
+/// file never changes. Looking at the file without SQLite is no way either: POSIX locks belong to the process, so that
+/// closing it would release those of another instance here (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
+///
+/// It takes no lock either, so it may meet a checkpoint half-way, when the header counts pages that the file has not yet
+/// got: SQLite takes that for damage, unless `writable_schema` says that somebody is mending it. What is looked for
+/// stands in the header from the first moment on.
+fn look_at(path: &Path) -> Result<()> {
+    let shown = path.display().to_string();
+    let mut uri = Url::from_file_path(path).map_err(|()| Error::invalid("store", "must be the path of a file"))?;
+    uri.set_query(Some("immutable=1"));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let found = Connection::open_with_flags(uri.as_str(), flags).map_err(|refusal| meaning(&refusal, &shown))?;
+    let length = std::fs::metadata(path).map_err(|error| files::failure(&error, path))?.len();
+    if 0 < length && length < SMALLEST {
+        // SQLite takes it for an empty one.
+        return Err(Error::StoreCorrupt { path: shown });
+    }
+    found.execute_batch("PRAGMA writable_schema = ON").map_err(|refusal| meaning(&refusal, &shown))?;
+    check_found(&found, &shown)
 }
 
 fn open_writer(path: &Path, shown: &str, busy_timeout: Duration) -> Result<Connection> {
     let meaning = |refusal| meaning(&refusal, shown);
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy_timeout).map_err(meaning)?;
+    // SQLite makes do with reading where it may not write.
+    if writer.is_readonly(MAIN_DB).map_err(meaning)? {
+        return Err(Error::StoreReadOnly { path: shown.into() });
+    }
     // Until the database is known to be ours, closing it must not move the write-ahead log into it.
     let keep_log = |connection: &Connection, keep| {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)

@@ -29,16 +29,30 @@ impl Readers {
 
     /// Runs `query` on a connection that is free, or the first that becomes so.
     pub(super) fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        self.on(query, |connections| {
+            let free = connections.iter().find_map(|connection| connection.try_lock().ok());
+            free.unwrap_or_else(|| {
+                let turn = self.turn.fetch_add(1, Ordering::Relaxed) % connections.len();
+                lock(&connections[turn])
+            })
+        })
+    }
+
+    /// Runs `query` on the same connection every time, for what SQLite counts for each by itself.
+    pub(super) fn watch<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        self.on(query, |connections| lock(&connections[0]))
+    }
+
+    fn on<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        choose: impl FnOnce(&[Arc<Mutex<Connection>>]) -> MutexGuard<'_, Connection>,
+    ) -> Result<T> {
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner);
         if connections.is_empty() {
             return Err(Error::Closed);
         }
-        let free = connections.iter().find_map(|connection| connection.try_lock().ok());
-        let connection = free.unwrap_or_else(|| {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % connections.len();
-            lock(&connections[turn])
-        });
-        query(&connection).map_err(|refusal| failure::meaning(&refusal, &self.path))
+        query(&choose(&connections)).map_err(|refusal| failure::meaning(&refusal, &self.path))
     }
 
     /// Lets the reads under way finish and closes the connections.

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use super::{apply::apply_together, failure, readers::lock};
 use crate::{
     Error, Result,
-    store::{Change, Commit, files::OwnerLock},
+    store::{Change, Commit},
 };
 
 /// How many commits share a transaction: enough to make the disk's wait small, few enough to answer soon.
@@ -28,7 +28,7 @@ const TOGETHER: usize = 64;
 pub(super) struct Writer {
     /// None when the store is closed.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
-    /// Nothing is ever sent: it closes when the thread has let go of the database and of the lock.
+    /// Nothing is ever sent: it closes when the thread has let go of the database.
     ended: watch::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,15 +40,13 @@ struct Job {
 }
 
 impl Writer {
-    /// Starts the thread. It owns `lock`, and releases it when the database is closed.
-    pub(super) fn start(connection: Arc<Mutex<Connection>>, path: String, lock: Option<OwnerLock>) -> Result<Self> {
+    /// Starts the thread.
+    pub(super) fn start(connection: Arc<Mutex<Connection>>, path: String) -> Result<Self> {
         let (queue, jobs) = mpsc::channel();
         let (ending, ended) = watch::channel(());
         let thread = std::thread::Builder::new().name("onbehalf-store".into()).spawn(move || {
-            // Dropped from the last to the first, also when a panic ends the thread: the connection, then the lock,
-            // then the word that both are gone.
+            // Dropped last, also when a panic ends the thread: the word that the connection is gone.
             let _ending = ending;
-            let _lock = lock;
             Thread { connection, path, lost_sync: false }.run(&jobs);
         });
         let thread = thread.map_err(|_| Error::StoreFailed { reason: "the system gives no thread".into() })?;
@@ -65,7 +63,7 @@ impl Writer {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Accepts no more commits, and returns when those accepted are done, the database closed and the lock released.
+    /// Accepts no more commits, and returns when those accepted are done and the database is closed.
     pub(super) async fn close(&self) {
         self.stop();
         // An error is the news: the thread has dropped its end.

@@ -20,18 +20,36 @@ async fn closed() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn a_second_instance_is_refused_and_writes_nothing() {
-    let (folder, path, store) = stored();
+async fn several_instances_have_one_store() {
+    let (folder, path, first) = stored();
     let link = folder.path().join("also");
     #[cfg(unix)]
     std::os::unix::fs::symlink(folder.path(), &link).unwrap();
-    let before = fs::read(&path).unwrap();
-    for name in [path.clone(), link.join("store.db")] {
-        let refused = open(&name).unwrap_err();
-        assert!(matches!(refused, Error::StoreInUse { holder: Some(pid), .. } if pid == std::process::id()));
+    let second = open(&link.join("store.db")).unwrap();
+    let before = second.version().await.unwrap();
+    fill(&first).await;
+    assert!(second.version().await.unwrap() != before, "whoever waits is told");
+    assert!(stored_account(&second, "ca_1").await.is_some());
+    let change = |version| vec![Change::ReplaceAccount(AccountRow { version, ..account("ca_1", "conn_1") })];
+    assert_eq!(second.commit(change(2)).await.unwrap(), Commit::Applied);
+    assert_eq!(first.commit(change(2)).await.unwrap(), Commit::Conflict);
+    second.close().await.unwrap();
+    assert_eq!(first.commit(change(3)).await.unwrap(), Commit::Applied);
+    drop(first);
+    assert_eq!(stored_account(&open(&path).unwrap(), "ca_1").await.unwrap().version, 3);
+}
+
+#[test]
+fn instances_that_make_a_store_at_once_make_one() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new").join("store.db");
+        std::thread::scope(|scope| {
+            let open = || SqliteStore::open(Location::File(path.clone())).unwrap();
+            let opening: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            opening.into_iter().for_each(|store| drop(store.join().unwrap()));
+        });
     }
-    assert_eq!(fs::read(&path).unwrap(), before);
-    fill(&store).await;
 }
 
 #[tokio::test]
