@@ -4,7 +4,8 @@
 //! once ([`argument`]), decodes them ([`decode`], [`options`]), parses what they name ([`asked`]), and only then opens
 //! the engine ([`instance`], [`settings`], [`environment`]) and asks it. [`promise`] makes the promise, which
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
-//! [`error`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the end.
+//! [`error`]. Bodies that flow come in through [`upload`] and go out through
+//! [`response`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the end.
 
 mod actions;
 mod answers;
@@ -26,4 +27,5 @@ mod response;
 mod runtime;
 mod settings;
 mod signal;
+mod upload;
 mod web;

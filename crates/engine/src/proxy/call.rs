@@ -1,12 +1,10 @@
 //! A call that may be sent: checked, but for the credential.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, Request, header};
 use indexmap::IndexMap;
+use tokio::sync::SetOnce;
 
 use super::ProxyRequest;
 use crate::{
@@ -93,7 +91,7 @@ pub(super) struct Origin {
     /// Sent twice, the request does what it does once (RFC 9110 §9.2.2).
     repeatable: bool,
     /// What the request's own body failed with.
-    source: Option<Arc<OnceLock<Error>>>,
+    source: Option<Arc<SetOnce<Error>>>,
 }
 
 impl Origin {
@@ -106,6 +104,20 @@ impl Origin {
             host: call.target.url().host_str().unwrap_or_default().to_owned(),
             repeatable: call.method.is_idempotent() && source.is_none(),
             source,
+        }
+    }
+
+    /// Waits for the head of an answer, unless the request's own body fails meanwhile.
+    pub(super) async fn head<T>(&self, opening: impl Future<Output = Result<T, Failure>>) -> Result<T> {
+        let failed = async {
+            match &self.source {
+                Some(source) => source.wait().await.clone(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            opened = opening => opened.map_err(|failure| self.unanswered(failure)),
+            error = failed => Err(error),
         }
     }
 

@@ -22,7 +22,10 @@ use crate::{
 };
 
 pub use self::answer::AnswerBody;
-pub use crate::egress::{body::Body, upload::Upload};
+pub use crate::egress::{
+    body::Body,
+    upload::{Upload, Writer, upload},
+};
 
 /// How long a call may take unless it says so itself.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -136,10 +139,8 @@ impl Engine {
         let injection = self.setup(connection)?.injection(&account.facts.kept, credential)?;
         let patience = call.patience;
         let (request, origin) = call.authorized(&injection)?;
-        match self.egress.open(request, patience).await {
-            Ok(answer) => Ok((answer, origin)),
-            Err(failure) => Err(origin.unanswered(failure)),
-        }
+        let answer = origin.head(self.egress.open(request, patience)).await?;
+        Ok((answer, origin))
     }
 
     fn answered(&self, answer: Response<Incoming>, origin: Origin) -> ProxyResponse<AnswerBody> {

@@ -14,4 +14,5 @@ mod proxy;
 mod refresh;
 mod restart;
 mod rows;
+mod streaming;
 mod world;
