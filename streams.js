@@ -94,8 +94,12 @@ class StreamedCall {
   constructor(response, signal, source) {
     this.#response = new WeakRef(response)
     this.#source = source
-    source?.onFailure((reason) => this.#end(reason))
-    if (signal) this.#listen(response, signal)
+    source?.onFailure((reason) => this.end(reason))
+    if (signal?.aborted) this.end(signal.reason)
+    else if (signal) {
+      this.#stopListening = listen(signal, new WeakRef(this))
+      forgotten.register(response, this.#stopListening)
+    }
   }
 
   /** The source of a web stream of what `next` brings. It keeps the answer, which keeps the connection. */
@@ -112,7 +116,7 @@ class StreamedCall {
         this.over()
         close(controller)
       },
-      cancel: () => this.#end(undefined),
+      cancel: () => this.end(undefined),
     }
   }
 
@@ -122,25 +126,27 @@ class StreamedCall {
     this.#source?.stop()
   }
 
-  #end(reason) {
+  /** Breaks it off, whether or not somebody reads. */
+  end(reason) {
     this.ended ??= { reason }
     this.over()
     const response = this.#response.deref()
     if (response) native.cancelBody(response)
     this.#controller?.error(reason)
   }
+}
 
-  /** A signal often outlives its calls: it must hold neither answer nor connection. */
-  #listen(response, signal) {
-    const weak = new WeakRef(this)
-    const abort = () => weak.deref()?.#end(signal.reason)
-    if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    this.#stopListening = () => {
-      signal.removeEventListener('abort', abort)
-      forgotten.unregister(this)
-    }
-    forgotten.register(response, () => signal.removeEventListener('abort', abort), this)
+/** Ends `call` when `signal` aborts; returns how to stop. A signal often outlives its calls: it must not hold them. */
+function listen(signal, call) {
+  const abort = () => call.deref()?.end(signal.reason)
+  native.makeRoom(signal, 1)
+  signal.addEventListener('abort', abort)
+  let listening = true
+  return () => {
+    if (!listening) return
+    listening = false
+    signal.removeEventListener('abort', abort)
+    native.makeRoom(signal, -1)
   }
 }
 

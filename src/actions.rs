@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use napi::{Env, Result, Unknown, bindgen_prelude::{External, PromiseRaw}};
+use napi::{
+    Env, Result, Unknown,
+    bindgen_prelude::{External, PromiseRaw},
+};
 use napi_derive::napi;
 use onbehalf_engine::{
     accounts::{AccountQuery, AccountRef},

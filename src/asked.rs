@@ -177,9 +177,9 @@ impl Sending {
         }
         let announced = self.request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         if let Some((_, length)) = announced {
-            let length = length.parse().map_err(|_| {
-                Error::invalid("headers", "has a `content-length` that is no number of bytes")
-            })?;
+            let length = length
+                .parse()
+                .map_err(|_| Error::invalid("headers", "has a `content-length` that is no number of bytes"))?;
             upload = upload.with_length(length);
         }
         self.request.body = Body::Stream(upload);

@@ -140,10 +140,7 @@ pub fn read_whole<'env>(env: &'env Env, response: &ApiResponse) -> Result<Promis
 
 /// The next bytes of a body that is streamed; `undefined` at its end.
 #[napi(skip_typescript)]
-pub fn read_chunk<'env>(
-    env: &'env Env,
-    response: &ApiResponse,
-) -> Result<PromiseRaw<'env, Either<Uint8Array, ()>>> {
+pub fn read_chunk<'env>(env: &'env Env, response: &ApiResponse) -> Result<PromiseRaw<'env, Either<Uint8Array, ()>>> {
     let Body::Streamed { body, .. } = &response.body else { return PromiseRaw::resolve(env, Either::B(())) };
     let body = body.clone();
     attempt(env, || {

@@ -13,7 +13,8 @@ import { pipeline } from 'node:stream/promises'
 import { gzipSync } from 'node:zlib'
 
 const block = randomBytes(1 << 20)
-/** Request paths whose body did not come whole. */
+/** Paths whose body began to come, and those of requests and answers that broke off. */
+const arriving = []
 const broken = []
 let sockets = 0
 let written = 0
@@ -56,6 +57,7 @@ const routes = {
     let length = 0
     try {
       for await (const chunk of request) {
+        if (length === 0) arriving.push(request.url)
         length += chunk.length
         hash.update(chunk)
       }
@@ -94,7 +96,7 @@ await once(server, 'listening')
 
 process.on('message', ({ id, refuse }) => {
   if (refuse !== undefined) unauthorized = refuse
-  process.send({ id, sockets, broken, written })
+  process.send({ id, sockets, arriving, broken, written })
 })
 process.on('disconnect', () => process.exit())
 process.send({ origin: `http://127.0.0.1:${server.address().port}`, block: block.toString('base64') })

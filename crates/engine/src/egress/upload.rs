@@ -126,7 +126,9 @@ impl Measured {
                 self.remaining = remaining.checked_sub(chunk.len() as u64);
                 self.remaining.is_none().then_some("is longer than the `content-length` that was announced")
             }
-            (None, Some(remaining)) => (remaining > 0).then_some("ended before the `content-length` that was announced"),
+            (None, Some(remaining)) => {
+                (remaining > 0).then_some("ended before the `content-length` that was announced")
+            }
         };
         problem.map_or(Ok(chunk), |problem| Err(Error::invalid("body", problem)))
     }
