@@ -19,14 +19,15 @@ const forgotten = new FinalizationRegistry((stopListening) => stopListening())
 module.exports = ({ known, calls }) => {
   async function request(options) {
     const asked = copy(options)
-    const source = isSource(asked?.body) ? new Source(asked.body) : undefined
+    const { body, stream, signal } = ownOf(asked)
+    const source = isSource(body) ? new Source(body) : undefined
     if (source) delete asked.body
     try {
       // Throws for options that are refused: then the source is as it was.
       const answered = native.sendRequest(this, asked, source?.writer)
       source?.begin()
       const response = await answered
-      if (asked.stream === true) calls.set(response, new StreamedCall(response, asked.signal, source))
+      if (stream === true) calls.set(response, new StreamedCall(response, signal, source))
       else source?.stop()
       return response
     } catch (error) {
@@ -242,6 +243,9 @@ function chunksOf(body) {
   const end = () => (typeof body.destroy === 'function' ? body.destroy() : iterator.return?.())
   return { next: () => iterator.next(), end }
 }
+
+/** What an object has itself: nothing that somebody gave to every object. */
+const ownOf = (object) => ({ __proto__: null, ...object })
 
 /** Options, read once, since they may have getters; what kind of object they were, the addon judges. */
 const copy = (options) =>

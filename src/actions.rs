@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use napi::{
-    Env, Result, Unknown,
-    bindgen_prelude::{External, PromiseRaw},
-};
+use napi::{Env, Result, Unknown, bindgen_prelude::PromiseRaw};
 use napi_derive::napi;
 use onbehalf_engine::{
     accounts::{AccountQuery, AccountRef},
@@ -263,7 +260,8 @@ impl Actions {
         self.send(env, options, None)
     }
 
-    fn send<'env>(
+    /// `request`, perhaps with a body that is made on the way.
+    pub(crate) fn send<'env>(
         &self,
         env: &'env Env,
         options: Unknown<'_>,
@@ -289,15 +287,4 @@ impl Actions {
             })
         })
     }
-}
-
-/// `request` with a body that `streams.js` writes.
-#[napi(skip_typescript)]
-pub fn send_request<'env>(
-    env: &'env Env,
-    actions: &Actions,
-    options: Unknown<'_>,
-    body: Option<&External<BodyWriter>>,
-) -> Result<PromiseRaw<'env, ApiResponse>> {
-    actions.send(env, options, body.map(|body| &**body))
 }

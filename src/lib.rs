@@ -7,6 +7,7 @@
 //! [`error`]. Bodies that flow come in through [`upload`] and go out through
 //! [`response`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the end.
 
+// Public are the rooms with functions that JavaScript alone calls: a build without Node would take them for unused.
 mod actions;
 mod answers;
 mod argument;
@@ -23,9 +24,9 @@ mod listener;
 mod onbehalf;
 mod options;
 mod promise;
-mod response;
+pub mod response;
 mod runtime;
 mod settings;
 mod signal;
-mod upload;
+pub mod upload;
 mod web;

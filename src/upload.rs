@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use napi::{
-    Env, Result,
+    Env, Result, Unknown,
     bindgen_prelude::{External, PromiseRaw, Uint8Array},
 };
 use napi_derive::napi;
@@ -16,8 +16,10 @@ use onbehalf_engine::{
 };
 
 use crate::{
+    actions::Actions,
     call::attempt,
     promise::{Abandoned, Patience, promise},
+    response::ApiResponse,
 };
 
 /// A body that is written while it is sent.
@@ -74,4 +76,15 @@ pub fn end_body<'env>(env: &'env Env, body: &External<BodyWriter>) -> Result<Pro
 #[napi(skip_typescript)]
 pub fn fail_body(body: &External<BodyWriter>, problem: String) {
     body.writer.fail(Error::invalid("body", problem));
+}
+
+/// `request` with such a body, or with none.
+#[napi(skip_typescript)]
+pub fn send_request<'env>(
+    env: &'env Env,
+    actions: &Actions,
+    options: Unknown<'_>,
+    body: Option<&External<BodyWriter>>,
+) -> Result<PromiseRaw<'env, ApiResponse>> {
+    actions.send(env, options, body.map(|body| &**body))
 }
