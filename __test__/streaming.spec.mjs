@@ -99,15 +99,20 @@ test.serial('ten thousand calls that are aborted leave nothing behind', async (t
         }),
       )
     await provider.until(({ sockets }) => sockets <= 1)
-    collectGarbage()
-    await turn()
+    for (let times = 0; times < 4; times++) {
+      collectGarbage()
+      await turn()
+    }
+    const { rss, heapUsed, external } = process.memoryUsage()
+    return { rss, held: heapUsed + external, handles: process.getActiveResourcesInfo().length }
   }
-  await round(1000)
-  const before = { rss: process.memoryUsage.rss(), handles: process.getActiveResourcesInfo().length }
-  await round(10_000)
-  const grown = (process.memoryUsage.rss() - before.rss) / 1024 / 1024
-  t.true(grown < 32, `memory grew by ${grown} MiB`)
-  t.true(process.getActiveResourcesInfo().length <= before.handles)
+  const before = await round(1000)
+  const after = await round(10_000)
+  const grown = (what) => (after[what] - before[what]) / 1024 / 1024
+  t.true(grown('held') < 4, `${grown('held')} MiB are held`)
+  // V8 and the allocator keep some of it for next time; a leaked connection a call would be far more.
+  t.true(grown('rss') < 96, `memory grew by ${grown('rss')} MiB`)
+  t.true(after.handles <= before.handles)
 })
 
 test.serial('an answer that everybody forgot closes its connection', async (t) => {
