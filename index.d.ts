@@ -58,6 +58,29 @@ export interface OnbehalfEvents {
   statusChanged: StatusChanged
 }
 
+/** A body that is made while it is sent. */
+export type RequestStream = ReadableStream<Uint8Array | string> | AsyncIterable<Uint8Array | string> | Blob
+
+/** How the body of an answer is read. One that is streamed can be read once; who tries again is refused. */
+export interface ApiResponse {
+  /** The body as text. Fails when it is larger than 64 MiB. */
+  text(): Promise<string>
+  /** The body, byte for byte. Fails when it is larger than 64 MiB. */
+  bytes(): Promise<Uint8Array>
+  /**
+   * The body as it comes, when it was asked for with `stream: true`, else the bytes that are there. Nothing is read from
+   * the provider before somebody reads here. To cancel it, or to forget it, closes the connection; a provider that sends
+   * nothing for a minute while it is waited for fails it with `ANSWER_LOST`.
+   *
+   * ```ts
+   * const path = '/drive/v3/files/a-file?alt=media'
+   * const response = await actions.request({ connectionName: 'drive', identifier: 'user_123', path, stream: true })
+   * await writeFile('a-file', response.stream())
+   * ```
+   */
+  stream(): ReadableStream<Uint8Array>
+}
+
 /** Whether a connected account can be used. */
 export type ConnectorStatus =
   /** The credential works, as far as is known. */
@@ -210,12 +233,11 @@ export declare class ApiResponse {
   get status(): number
   /** The headers, by lower-case name; the values of a repeated one are joined by `, `. */
   get headers(): Record<string, string>
-  /** The body: parsed, when the answer says that it is JSON, else its text. */
+  /**
+   * The body: parsed, when the answer says that it is JSON, else its text. Of an answer that is streamed,
+   * `undefined`.
+   */
   get data(): unknown
-  /** The body as text. */
-  text(): Promise<string>
-  /** The body, byte for byte. */
-  bytes(): Promise<Uint8Array>
 }
 
 /** Your app's connections. Their secrets can be written, never read. */
@@ -693,12 +715,25 @@ export interface RequestOptions {
   method?: string
   /** The query's parameters; an array repeats its name. */
   queryParams?: RequestParameters
-  /** An object or an array is sent as JSON; a string or bytes as they are, with a `content-type` of your own. */
-  body?: object | string | Uint8Array
+  /**
+   * An object or an array is sent as JSON; a string or bytes as they are, with a `content-type` of your own.
+   *
+   * So is what a `ReadableStream`, an async iterable (a Node `Readable` is one) or a `Blob` yields, as fast as the
+   * provider takes it: of the length that your `content-length` says, else in chunks of unknown number. It is sent
+   * once, so a 401 to it is returned, and there is no `timeoutMs` unless you set one. If it fails, the request is
+   * broken off, and the call rejects with what it failed with.
+   */
+  body?: object | string | Uint8Array | RequestStream
   /** Sent as a form (`application/x-www-form-urlencoded`), instead of `body`. */
   formData?: RequestParameters
   /** Further headers. Those that carry the credential, or concern the connection itself, are not yours to set. */
   headers?: Record<string, string>
+  /**
+   * Resolves at the head of the answer, whose body is then read as it comes: by `stream()`, `text()` or `bytes()`.
+   * `timeoutMs` bounds the time to the head; `signal` ends the body too.
+   * @default false
+   */
+  stream?: boolean
 }
 
 /** A connected account's status changed. */

@@ -1,4 +1,5 @@
 const native = require('./native.js')
+const streams = require('./streams.js')
 
 /** What every promise of this package rejects with, save an aborted one. */
 class OnbehalfError extends Error {
@@ -43,6 +44,19 @@ const { Actions, ApiResponse, Connections, Connectors } = native
 for (const room of [Actions, Connections, Connectors, native.Onbehalf])
   for (const name of methodsOf(room).filter((name) => name !== 'on'))
     room.prototype[name] = lifted(room.prototype[name])
+
+// Loaded again, as test runners do, this module has the same addon, and shares what must be one: the default client, the
+// exit listener, and what is known of answers under way.
+const shared = (process[Symbol.for(`onbehalf ${__dirname}`)] ??= {
+  standard: undefined,
+  listening: false,
+  calls: new WeakMap(),
+})
+
+const { request, ...reading } = streams({ known, calls: shared.calls })
+Actions.prototype.request = lifted(request)
+for (const [name, value] of Object.entries(reading))
+  Object.defineProperty(ApiResponse.prototype, name, { __proto__: null, value, configurable: true, writable: true })
 
 /** A method that can be passed around: `export const GET = onbehalf.handler`. */
 const bind = (object, name) =>
@@ -106,9 +120,6 @@ async function beginning(stream) {
   }
   return Buffer.concat(parts)
 }
-
-// Loaded again, as test runners do, this module has the same addon, and shares the default client and one exit listener.
-const shared = (process[Symbol.for(`onbehalf ${__dirname}`)] ??= { standard: undefined, listening: false })
 
 /** The default client: made when first used, so that variables set until then are seen. */
 const actions = {}

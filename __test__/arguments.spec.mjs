@@ -125,10 +125,11 @@ test('an unknown option is named, with the nearest one', async (t) => {
 
 /** Every option that a polluted prototype could set. */
 const names =
-  'store key keyFile publicUrl port appName userVerification userVerifyUrls connections connectors proxy connector authMethod clientId clientSecret scopes scopeParams fields app endpoints authorizeUrl tokenUrl refreshUrl revokeUrl baseUrl connectionName identifier connectedAccountId organizationId state userVerifyUrl signal timeoutMs path method body headers queryParams formData minValidity pageSize'
+  'store key keyFile publicUrl port appName userVerification userVerifyUrls connections connectors proxy connector authMethod clientId clientSecret scopes scopeParams fields app endpoints authorizeUrl tokenUrl refreshUrl revokeUrl baseUrl connectionName identifier connectedAccountId organizationId state userVerifyUrl signal timeoutMs path method body headers queryParams formData stream minValidity pageSize'
 
 test('a polluted prototype changes nothing (A115)', async (t) => {
-  const answers = await run(`
+  const answers = await run(
+    `
     import { Onbehalf } from 'onbehalf'
     const say = async (pollute) => {
       const undo = pollute()
@@ -157,7 +158,9 @@ test('a polluted prototype changes nothing (A115)', async (t) => {
       }
     }
     console.log('unchanged')
-  `)
+  `,
+    { timeout: 50_000 },
+  )
   t.is(answers.stdout, 'unchanged\n', answers.stderr)
 })
 

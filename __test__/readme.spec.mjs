@@ -6,8 +6,9 @@ const top = new URL('../', import.meta.url)
 const read = (path) => readFileSync(new URL(path, top), 'utf8')
 
 test('what the README shows is compiled', (t) => {
-  const [sample, production] = [...read('README.md').matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code)
+  const [sample, largeFile, production] = [...read('README.md').matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code)
   t.is(read('__test__/types/sample.mts'), sample)
+  t.true(read('__test__/types/large-file.mts').endsWith(largeFile))
   t.true(read('__test__/types/production.mts').endsWith(production))
 })
 

@@ -7,7 +7,6 @@ use napi_derive::napi;
 use onbehalf_engine::{
     accounts::{AccountQuery, AccountRef},
     connect::NewLink,
-    proxy::ProxyRequest,
     secret::ExposeSecret as _,
 };
 
@@ -15,7 +14,7 @@ use crate::{
     answers::{
         AccessToken, AuthorizationLink, ConnectedAccountList, ConnectedAccountResponse, ConnectionList, UserVerified,
     },
-    asked::{ConnectionQuery, NewAccount, TokenWanted, Verification},
+    asked::{ConnectionQuery, NewAccount, Sending, TokenWanted, Verification},
     call::{Call, attempt, call},
     exit::enlist,
     instance::Instance,
@@ -25,10 +24,8 @@ use crate::{
     },
     promise::{Abandoned, promise},
     response::ApiResponse,
+    upload::BodyWriter,
 };
-
-/// How long `request` waits unless it is told.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What agents do on behalf of people. Every method rejects with an `OnbehalfError`.
 #[napi]
@@ -260,15 +257,33 @@ impl Actions {
     /// ```
     #[napi(ts_args_type = "options: RequestOptions & CallOptions", ts_return_type = "Promise<ApiResponse>")]
     pub fn request<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ApiResponse>> {
+        self.send(env, options, None)
+    }
+
+    /// `request`, perhaps with a body that is made on the way.
+    pub(crate) fn send<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+        body: Option<&BodyWriter>,
+    ) -> Result<PromiseRaw<'env, ApiResponse>> {
         attempt(env, || {
-            let Call::<'_, ProxyRequest> { mut asked, mut patience } = Call::read::<RequestOptions>(options)?;
-            let timeout = *patience.timeout.get_or_insert(DEFAULT_TIMEOUT);
+            let Call::<'_, Sending> { asked: mut sending, mut patience } = Call::read::<RequestOptions>(options)?;
+            if let Some(body) = body.and_then(BodyWriter::take) {
+                sending.carry(body)?;
+            }
+            let Sending { mut request, streamed } = sending;
+            patience.timeout = patience.timeout.or(request.time_limit());
             // One clock: the promise's. The engine's stands behind it.
-            asked.timeout = Some(timeout + Duration::from_secs(5));
+            request.timeout = patience.timeout.map(|timeout| timeout.saturating_add(Duration::from_secs(5)));
             enlist(env, &self.instance)?;
             let instance = self.instance.clone();
             promise(env, patience, Abandoned::Stops, async move {
-                Ok(instance.engine().await?.request(asked).await?.into())
+                let engine = instance.engine().await?;
+                match streamed {
+                    true => Ok(engine.request_streaming(request).await?.into()),
+                    false => Ok(engine.request(request).await?.into()),
+                }
             })
         })
     }

@@ -9,7 +9,7 @@ use onbehalf_engine::{
     connect::NewLink,
     connections::{ConnectionPatch, NewConnection},
     names::{ConnectionName, Identifier, Organization},
-    proxy::{Body, ProxyRequest},
+    proxy::{Body, ProxyRequest, Upload},
     secret::Secret,
 };
 
@@ -163,7 +163,31 @@ impl TryFrom<TokenOptions> for TokenWanted {
     }
 }
 
-impl TryFrom<RequestOptions> for ProxyRequest {
+/// A request, and how its answer is to come.
+pub(crate) struct Sending {
+    pub(crate) request: ProxyRequest,
+    pub(crate) streamed: bool,
+}
+
+impl Sending {
+    /// Gives the request a body that is made on the way, of the length that its headers announce.
+    pub(crate) fn carry(&mut self, mut upload: Upload) -> Result<()> {
+        if !matches!(self.request.body, Body::Empty) {
+            return Err(Error::invalid("formData", "must not stand beside `body`"));
+        }
+        let announced = self.request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        if let Some((_, length)) = announced {
+            let length = length
+                .parse()
+                .map_err(|_| Error::invalid("headers", "has a `content-length` that is no number of bytes"))?;
+            upload = upload.with_length(length);
+        }
+        self.request.body = Body::Stream(upload);
+        Ok(())
+    }
+}
+
+impl TryFrom<RequestOptions> for Sending {
     type Error = Error;
 
     fn try_from(options: RequestOptions) -> Result<Self> {
@@ -182,7 +206,7 @@ impl TryFrom<RequestOptions> for ProxyRequest {
             (None, Some(form)) => Body::Form(form.0),
             (None, None) => Body::Empty,
         };
-        Ok(Self {
+        let request = ProxyRequest {
             account: account.try_into()?,
             method: options.method,
             path: options.path,
@@ -190,7 +214,8 @@ impl TryFrom<RequestOptions> for ProxyRequest {
             headers: options.headers.unwrap_or_default().into_iter().collect(),
             body,
             timeout: None,
-        })
+        };
+        Ok(Self { request, streamed: options.stream.unwrap_or_default() })
     }
 }
 

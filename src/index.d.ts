@@ -58,6 +58,29 @@ export interface OnbehalfEvents {
   statusChanged: StatusChanged
 }
 
+/** A body that is made while it is sent. */
+export type RequestStream = ReadableStream<Uint8Array | string> | AsyncIterable<Uint8Array | string> | Blob
+
+/** How the body of an answer is read. One that is streamed can be read once; who tries again is refused. */
+export interface ApiResponse {
+  /** The body as text. Fails when it is larger than 64 MiB. */
+  text(): Promise<string>
+  /** The body, byte for byte. Fails when it is larger than 64 MiB. */
+  bytes(): Promise<Uint8Array>
+  /**
+   * The body as it comes, when it was asked for with `stream: true`, else the bytes that are there. Nothing is read from
+   * the provider before somebody reads here. To cancel it, or to forget it, closes the connection; a provider that sends
+   * nothing for a minute while it is waited for fails it with `ANSWER_LOST`.
+   *
+   * ```ts
+   * const path = '/drive/v3/files/a-file?alt=media'
+   * const response = await actions.request({ connectionName: 'drive', identifier: 'user_123', path, stream: true })
+   * await writeFile('a-file', response.stream())
+   * ```
+   */
+  stream(): ReadableStream<Uint8Array>
+}
+
 /** Whether a connected account can be used. */
 export type ConnectorStatus =
   /** The credential works, as far as is known. */

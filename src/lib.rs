@@ -4,9 +4,11 @@
 //! once ([`argument`]), decodes them ([`decode`], [`options`]), parses what they name ([`asked`]), and only then opens
 //! the engine ([`instance`], [`settings`], [`environment`]) and asks it. [`promise`] makes the promise, which
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
-//! [`error`]; what happens by itself is an event ([`events`]). [`listener`] and [`web`] bring browsers to the pages;
-//! [`exit`] waits for what is under way at the end. For developers, [`trace`] writes down what the crates below log.
+//! [`error`]; what happens by itself is an event ([`events`]). Bodies that flow come in through [`upload`] and go out
+//! through [`response`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the
+//! end. For developers, [`trace`] writes down what the crates below log.
 
+// Public are the rooms with functions that JavaScript alone calls: a build without Node would take them for unused.
 mod actions;
 mod answers;
 mod argument;
@@ -26,10 +28,11 @@ mod memory;
 mod onbehalf;
 mod options;
 mod promise;
-mod response;
+pub mod response;
 mod runtime;
 mod settings;
 mod signal;
 #[cfg(feature = "trace")]
 mod trace;
+pub mod upload;
 mod web;

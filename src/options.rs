@@ -239,7 +239,12 @@ pub struct RequestOptions {
     #[napi(ts_type = "RequestParameters")]
     pub query_params: Option<Parameters>,
     /// An object or an array is sent as JSON; a string or bytes as they are, with a `content-type` of your own.
-    #[napi(ts_type = "object | string | Uint8Array")]
+    ///
+    /// So is what a `ReadableStream`, an async iterable (a Node `Readable` is one) or a `Blob` yields, as fast as the
+    /// provider takes it: of the length that your `content-length` says, else in chunks of unknown number. It is sent
+    /// once, so a 401 to it is returned, and there is no `timeoutMs` unless you set one. If it fails, the request is
+    /// broken off, and the call rejects with what it failed with.
+    #[napi(ts_type = "object | string | Uint8Array | RequestStream")]
     pub body: Option<BodyOption>,
     /// Sent as a form (`application/x-www-form-urlencoded`), instead of `body`.
     #[napi(ts_type = "RequestParameters")]
@@ -247,6 +252,11 @@ pub struct RequestOptions {
     /// Further headers. Those that carry the credential, or concern the connection itself, are not yours to set.
     #[napi(ts_type = "Record<string, string>")]
     pub headers: Option<IndexMap<String, String>>,
+    /// Resolves at the head of the answer, whose body is then read as it comes: by `stream()`, `text()` or `bytes()`.
+    /// `timeoutMs` bounds the time to the head; `signal` ends the body too.
+    /// @default false
+    #[serde(default)]
+    pub stream: Option<bool>,
 }
 
 /// A connection to make.

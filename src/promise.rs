@@ -26,6 +26,13 @@ pub(crate) struct Patience<'env> {
     pub(crate) timeout: Option<Duration>,
 }
 
+impl Patience<'_> {
+    /// As long as it takes.
+    pub(crate) fn endless() -> Self {
+        Self { signal: None, timeout: None }
+    }
+}
+
 /// What becomes of the work when its caller waits no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Abandoned {

@@ -1,12 +1,14 @@
 //! `AbortSignal`s, which end a caller's wait.
 //!
 //! napi's own type overwrites the caller's `onabort` and overlooks a signal that was aborted before, so this is ours:
-//! it adds a listener of its own and removes it when the call settles.
+//! it adds a listener of its own and removes it when the call settles. One signal may end many calls, which Node takes for
+//! a leak from the eleventh listener on, and says so: ours don't count ([`make_room`]).
 
 use napi::{
     Env, Unknown, ValueType,
     bindgen_prelude::{FnArgs, FromNapiValue as _, Function, FunctionRef, JsObjectValue as _, Object, ObjectRef},
 };
+use napi_derive::napi;
 use onbehalf_engine::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +54,7 @@ impl<'env> Signal<'env> {
             Ok(())
         })?;
         let reference = listener.create_ref()?;
+        make_room(env, self.object, 1);
         call(&self.object, "addEventListener", listener)?;
         Ok(Listening { object: self.object.create_ref()?, listener: reference, fired })
     }
@@ -74,10 +77,33 @@ impl Listening {
     pub(crate) fn release(self, env: &Env) -> napi::Result<napi::Error> {
         let object = self.object.get_value(env)?;
         call(&object, "removeEventListener", self.listener.borrow_back(env)?)?;
+        make_room(env, object, -1);
         let reason = reason(&object);
         self.object.unref(env)?;
         reason
     }
+}
+
+/// Moves the number of listeners from which Node warns about this signal: up before one is added that will be removed,
+/// and down afterwards. A signal of somebody else's making, which Node doesn't watch, is left alone.
+#[napi(skip_typescript)]
+pub fn make_room(env: &Env, signal: Object<'_>, change: i32) {
+    let moved = || {
+        let process: Object<'_> = env.get_global()?.get_named_property_unchecked("process")?;
+        let builtin: Function<'_, &str, Object<'_>> = process.get_named_property_unchecked("getBuiltinModule")?;
+        let events = builtin.apply(process, "node:events")?;
+        let most: Function<'_, Object<'_>, f64> = events.get_named_property_unchecked("getMaxListeners")?;
+        let most = most.call(signal)?;
+        // 0 is without end.
+        if most > 0.0 {
+            let set: Function<'_, FnArgs<(f64, Object<'_>)>, ()> =
+                events.get_named_property_unchecked("setMaxListeners")?;
+            set.call((most + f64::from(change), signal).into())?;
+        }
+        napi::Result::Ok(())
+    };
+    // A warning is all that is at stake.
+    let _ = moved();
 }
 
 fn reason(signal: &Object<'_>) -> napi::Result<napi::Error> {

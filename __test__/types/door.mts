@@ -1,4 +1,6 @@
 /** What the types promise, beyond the samples. A line that compiles and should not is an error, and the reverse. */
+import { Readable } from 'node:stream'
+
 import {
   type AccessToken,
   actions,
@@ -13,6 +15,7 @@ import {
   Onbehalf,
   OnbehalfError,
   request,
+  type RequestStream,
 } from 'onbehalf'
 
 type IsAny<T> = 0 extends 1 & T ? true : false
@@ -36,6 +39,16 @@ await getAuthorizationLink({ ...account, signal, timeoutMs: 1000 })
 await getToken({ connectedAccountId: 'ca_1', minValidity: 300 })
 const queryParams = { one: 1, all: ['a', 2, true], none: undefined }
 await request({ ...account, path: '/', method: 'POST', queryParams, body: new Uint8Array(1) })
+const answer = await request({ ...account, path: '/', stream: true, signal })
+is<Same<ReturnType<typeof answer.stream>, ReadableStream<Uint8Array>>>()
+is<Same<Awaited<ReturnType<typeof answer.text>>, string>>()
+is<Same<Awaited<ReturnType<typeof answer.bytes>>, Uint8Array>>()
+async function* chunks() {
+  yield 'text'
+  yield new Uint8Array(1)
+}
+const bodies: RequestStream[] = [chunks(), Readable.from(chunks()), new Blob(['text']), answer.stream()]
+for (const body of bodies) await request({ ...account, path: '/', method: 'PUT', body })
 const { connectedAccount } = await actions.getConnectedAccount(account)
 const token: string | undefined = connectedAccount.authorizationDetails?.oauthToken.accessToken
 console.log(token, connectedAccount.tokenExpiresAt?.getTime())
@@ -44,6 +57,9 @@ console.log(token, connectedAccount.tokenExpiresAt?.getTime())
 await getAuthorizationLink({ ...account, redirect: '' })
 // @ts-expect-error an option of the wrong type
 await getToken({ ...account, minValidity: '5' })
+// @ts-expect-error a stream of what is no bytes
+const numbers: RequestStream = new ReadableStream<number>()
+console.log(numbers)
 // @ts-expect-error a request without a path
 await request(account)
 // @ts-expect-error a verification that there is not

@@ -12,7 +12,10 @@ use crate::{
         schema::{Connector, HttpMethod, Method, Probe},
         template::{Template, Values},
     },
-    egress::{body::Body, target::Target},
+    egress::{
+        body::{Body, Outgoing},
+        target::Target,
+    },
     secret::{ExposeSecret, Secret},
 };
 
@@ -49,7 +52,7 @@ impl Injection {
     }
 
     /// Adds the headers; what stands in the request already yields to the credential, and to nothing else.
-    pub(crate) fn sign(&self, request: &mut Request<Bytes>) -> Result<()> {
+    pub(crate) fn sign<B>(&self, request: &mut Request<B>) -> Result<()> {
         let headers = request.headers_mut();
         for (name, value) in &self.defaults {
             let (name, value) = header_of(name, value)?;
@@ -62,25 +65,29 @@ impl Injection {
         Ok(())
     }
 
-    /// The body as bytes with the fields that the connection sets, and its type.
-    pub(crate) fn fill_body(&self, body: &Body) -> Result<(Bytes, Option<&'static str>)> {
-        const JSON: &str = "application/json";
-        const FORM: &str = "application/x-www-form-urlencoded";
+    /// The body with the fields that the connection sets, as it goes out, and its type.
+    pub(crate) fn fill_body(&self, body: Body) -> (Outgoing, Option<HeaderValue>) {
+        const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
         let fields = || self.body.iter().map(|(name, value)| (name.as_str(), value.expose_secret()));
         match body {
-            Body::Empty => Ok((Bytes::new(), None)),
-            Body::Bytes(bytes) => Ok((bytes.clone(), None)),
-            Body::Json(Value::Object(object)) => {
-                let mut object = object.clone();
-                object.extend(fields().map(|(name, value)| (name.to_owned(), value.into())));
-                Ok((Value::Object(object).to_string().into(), Some(JSON)))
+            Body::Empty => (Outgoing::Whole(Bytes::new()), None),
+            Body::Bytes(bytes) => (Outgoing::Whole(bytes), None),
+            Body::Stream(upload) => {
+                let media_type = upload.media_type();
+                (Outgoing::Chunks(upload.into_chunks()), media_type)
             }
-            Body::Json(json) => Ok((json.to_string().into(), Some(JSON))),
+            Body::Json(mut json) => {
+                if let Value::Object(object) = &mut json {
+                    object.extend(fields().map(|(name, value)| (name.to_owned(), value.into())));
+                }
+                (Outgoing::Whole(json.to_string().into()), Some(JSON))
+            }
             Body::Form(pairs) => {
                 let own = pairs.iter().filter(|(name, _)| !self.body.contains_key(name));
                 let mut form = form_urlencoded::Serializer::new(String::new());
                 form.extend_pairs(own).extend_pairs(fields());
-                Ok((form.finish().into(), Some(FORM)))
+                (Outgoing::Whole(form.finish().into()), Some(FORM))
             }
         }
     }

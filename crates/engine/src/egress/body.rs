@@ -1,11 +1,15 @@
 //! What leaves with a request, and what comes back: whole, or as it is made.
 
-use std::{fmt, pin::Pin};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 
-use super::Failure;
+use super::{Failure, upload::Upload};
 
 /// What a request of a caller carries.
 #[derive(Debug, Default)]
@@ -19,6 +23,21 @@ pub enum Body {
     Form(Vec<(String, String)>),
     /// Sent as it is; the caller names its type in a header.
     Bytes(Bytes),
+    /// Sent as it is made, once: it cannot be repeated.
+    Stream(Upload),
+}
+
+impl Body {
+    /// The same again, where that can be had.
+    pub fn try_clone(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Json(json) => Some(Self::Json(json.clone())),
+            Self::Form(pairs) => Some(Self::Form(pairs.clone())),
+            Self::Bytes(bytes) => Some(Self::Bytes(bytes.clone())),
+            Self::Stream(_) => None,
+        }
+    }
 }
 
 /// Chunks, as they come. After a failure there are no more.
@@ -80,6 +99,11 @@ impl Incoming {
     /// [`Failure::Unknown`] when the rest will not come.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         self.0.next().await.transpose()
+    }
+
+    /// As [`Incoming::chunk`], for who waits for something else besides.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
+        self.0.poll_next_unpin(cx).map(Option::transpose)
     }
 }
 

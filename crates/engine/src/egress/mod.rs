@@ -8,6 +8,7 @@ pub mod client;
 pub mod guard;
 pub mod headers;
 pub mod target;
+pub mod upload;
 
 use std::time::Duration;
 

@@ -17,4 +17,5 @@ mod proxy;
 mod refresh;
 mod restart;
 mod rows;
+mod streaming;
 mod world;

@@ -10,6 +10,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
+use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode, header};
 use onbehalf_engine::egress::{
     Egress, Failure, Partial,
@@ -46,7 +47,13 @@ pub(crate) struct State {
     pub(crate) cut_answers_after: Option<&'static str>,
     /// Whether `/me` answers.
     pub(crate) probe_down: bool,
+    /// Answers the next request to `/flow` in the provider's place, with bodies as they flow.
+    pub(crate) flow: Option<Flow>,
 }
+
+/// An endpoint that a test makes.
+pub(crate) type Flow =
+    Box<dyn FnOnce(Request<Outgoing>) -> BoxFuture<'static, Result<Response<Incoming>, Failure>> + Send>;
 
 struct Grant {
     user: String,
@@ -201,6 +208,10 @@ fn refused(status: u16, error: &str) -> Result<(u16, Vec<u8>), Failure> {
 #[async_trait]
 impl Egress for Provider {
     async fn open(&self, request: Request<Outgoing>, _: Duration) -> Result<Response<Incoming>, Failure> {
+        let flow = self.state().flow.take_if(|_| request.uri().path() == "/flow");
+        if let Some(flow) = flow {
+            return flow(request).await;
+        }
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts, body.collect().await?);
         assert_eq!(request.uri().host(), Some("provider.example"), "a request left the provider's host");
