@@ -3,6 +3,7 @@
 
 mod addresses;
 mod documented;
+mod keys;
 mod messages;
 mod reference;
 

@@ -18,6 +18,9 @@ use onbehalf_engine::egress::{
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+/// Status, type and body; or no answer.
+pub(crate) type Scripted = Result<(u16, &'static str, &'static [u8]), Failure>;
+
 /// What the provider remembers.
 #[derive(Default)]
 pub(crate) struct State {
@@ -48,8 +51,8 @@ pub(crate) struct State {
     pub(crate) probe_down: bool,
     /// Keys that the provider has issued, in the form in which they are to arrive, and to whom.
     pub(crate) keys: HashMap<String, String>,
-    /// Answers to give instead of the right ones, at `/me`: status, type, body.
-    pub(crate) probes: VecDeque<Result<(u16, &'static str, &'static [u8]), Failure>>,
+    /// Answers to give instead of the right ones, at `/me`.
+    pub(crate) probes: VecDeque<Scripted>,
     /// While set, calls of `/me` wait here.
     pub(crate) probe_gate: Option<Arc<Gate>>,
 }
