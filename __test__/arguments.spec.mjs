@@ -125,7 +125,7 @@ test('an unknown option is named, with the nearest one', async (t) => {
 
 /** Every option that a polluted prototype could set. */
 const names =
-  'store key keyFile publicUrl port appName userVerification userVerifyUrls connections connectors proxy connector authMethod clientId clientSecret scopes scopeParams fields app endpoints authorizeUrl tokenUrl refreshUrl revokeUrl baseUrl connectionName identifier connectedAccountId organizationId state userVerifyUrl signal timeoutMs path method body headers queryParams formData minValidity pageSize authorizationDetails oauthToken staticAuth details accessToken refreshToken expiresAt'
+  'store key keyFile publicUrl port appName userVerification userVerifyUrls connections connectors proxy connector authMethod clientId clientSecret scopes scopeParams fields app endpoints authorizeUrl tokenUrl refreshUrl revokeUrl baseUrl connectionName identifier connectedAccountId organizationId state userVerifyUrl signal timeoutMs path method body headers queryParams formData minValidity pageSize'
 
 test('a polluted prototype changes nothing (A115)', async (t) => {
   const answers = await run(`
