@@ -12,10 +12,12 @@ import {
   type ErrorCode,
   getAuthorizationLink,
   getToken,
+  type NewOauthToken,
   Onbehalf,
   OnbehalfError,
   request,
   type RequestStream,
+  updateConnectedAccount,
 } from 'onbehalf'
 
 type IsAny<T> = 0 extends 1 & T ? true : false
@@ -50,8 +52,17 @@ async function* chunks() {
 const bodies: RequestStream[] = [chunks(), Readable.from(chunks()), new Blob(['text']), answer.stream()]
 for (const body of bodies) await request({ ...account, path: '/', method: 'PUT', body })
 const { connectedAccount } = await actions.getConnectedAccount(account)
-const token: string | undefined = connectedAccount.authorizationDetails?.oauthToken.accessToken
-console.log(token, connectedAccount.tokenExpiresAt?.getTime())
+const token: string | undefined = connectedAccount.authorizationDetails?.oauthToken?.accessToken
+const key: string | undefined = connectedAccount.authorizationDetails?.staticAuth?.details.api_key
+await updateConnectedAccount({ ...account, authorizationDetails: { staticAuth: { details: { api_key: 'key' } } } })
+const oauthToken: NewOauthToken = {
+  accessToken: 'token',
+  refreshToken: 'token',
+  scopes: ['read'],
+  expiresAt: new Date(),
+}
+await updateConnectedAccount({ connectedAccountId: 'ca_1', authorizationDetails: { oauthToken } })
+console.log(key, token, connectedAccount.tokenExpiresAt?.getTime())
 
 // @ts-expect-error an option that there is not
 await getAuthorizationLink({ ...account, redirect: '' })
@@ -60,6 +71,12 @@ await getToken({ ...account, minValidity: '5' })
 // @ts-expect-error a stream of what is no bytes
 const numbers: RequestStream = new ReadableStream<number>()
 console.log(numbers)
+// @ts-expect-error two credentials at once
+await updateConnectedAccount({ ...account, authorizationDetails: { oauthToken, staticAuth: { details: {} } } })
+// @ts-expect-error no credential
+await updateConnectedAccount(account)
+// @ts-expect-error a moment that is no Date
+await updateConnectedAccount({ ...account, authorizationDetails: { oauthToken: { accessToken: '', expiresAt: 1 } } })
 // @ts-expect-error a request without a path
 await request(account)
 // @ts-expect-error a verification that there is not

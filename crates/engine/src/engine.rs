@@ -166,6 +166,7 @@ impl Engine {
             store_id,
         });
         engine.replay_journal(parts.entries).await;
+        engine.forget_unverified().await;
         if engine.journal.is_shared() {
             engine.patrol();
         }

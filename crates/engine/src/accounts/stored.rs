@@ -3,6 +3,7 @@
 use super::{Account, AccountBy, AccountRef, Status};
 use crate::{
     Engine, Error, Result,
+    connect::grant::require,
     connections::registration::Setup,
     names::{Identifier, Organization},
     rows::{AccountFacts, StoredAccount, StoredConnection},
@@ -47,20 +48,18 @@ impl Engine {
                 return Ok(account);
             }
             // Somebody else may make it at the same moment; then theirs is found.
-            if let (account, Commit::Applied) = self.insert_account(connection, identifier).await? {
+            let mut account = self.new_account(connection, identifier)?;
+            if self.insert_account(connection, &mut account).await? == Commit::Applied {
                 return Ok(account);
             }
             self.connection_by_id(&connection.organization, &connection.id).await?;
         }
     }
 
-    pub(super) async fn insert_account(
-        &self,
-        connection: &StoredConnection,
-        identifier: &Identifier,
-    ) -> Result<(StoredAccount, Commit)> {
+    /// An account that is not in the store yet.
+    pub(super) fn new_account(&self, connection: &StoredConnection, identifier: &Identifier) -> Result<StoredAccount> {
         let now = self.clock.now();
-        let mut account = StoredAccount {
+        Ok(StoredAccount {
             organization: connection.organization.clone(),
             id: self.random.id("ca")?,
             connection_id: connection.id.clone(),
@@ -74,10 +73,19 @@ impl Engine {
             updated_at: now,
             version: 0,
             before: None,
-        };
-        let commit = self.commit_account(&account, Vec::new()).await?;
+        })
+    }
+
+    /// Writes a new account. A credential in it is for the connection as it was read.
+    pub(super) async fn insert_account(
+        &self,
+        connection: &StoredConnection,
+        account: &mut StoredAccount,
+    ) -> Result<Commit> {
+        let with = if account.cell.is_some() { vec![require(connection)] } else { Vec::new() };
+        let commit = self.commit_account(account, with).await?;
         account.version += 1;
-        Ok((account, commit))
+        Ok(commit)
     }
 
     /// Writes the account, and what must change together with it, unless someone came between. Every change of an

@@ -19,6 +19,8 @@ use crate::{
     secret::{ExposeSecret, Secret},
 };
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// What a connection adds to every call.
 #[derive(Debug)]
 pub(crate) struct Injection {
@@ -67,9 +69,7 @@ impl Injection {
 
     /// The body with the fields that the connection sets, as it goes out, and its type.
     pub(crate) fn fill_body(&self, body: Body) -> (Outgoing, Option<HeaderValue>) {
-        const JSON: HeaderValue = HeaderValue::from_static("application/json");
         const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-        let fields = || self.body.iter().map(|(name, value)| (name.as_str(), value.expose_secret()));
         match body {
             Body::Empty => (Outgoing::Whole(Bytes::new()), None),
             Body::Bytes(bytes) => (Outgoing::Whole(bytes), None),
@@ -77,19 +77,25 @@ impl Injection {
                 let media_type = upload.media_type();
                 (Outgoing::Chunks(upload.into_chunks()), media_type)
             }
-            Body::Json(mut json) => {
-                if let Value::Object(object) = &mut json {
-                    object.extend(fields().map(|(name, value)| (name.to_owned(), value.into())));
-                }
-                (Outgoing::Whole(json.to_string().into()), Some(JSON))
-            }
+            Body::Json(json) => (Outgoing::Whole(self.fill_json(json)), Some(JSON)),
             Body::Form(pairs) => {
                 let own = pairs.iter().filter(|(name, _)| !self.body.contains_key(name));
                 let mut form = form_urlencoded::Serializer::new(String::new());
-                form.extend_pairs(own).extend_pairs(fields());
+                form.extend_pairs(own).extend_pairs(self.body_fields());
                 (Outgoing::Whole(form.finish().into()), Some(FORM))
             }
         }
+    }
+
+    fn fill_json(&self, mut json: Value) -> Bytes {
+        if let Value::Object(object) = &mut json {
+            object.extend(self.body_fields().map(|(name, value)| (name.to_owned(), value.into())));
+        }
+        json.to_string().into()
+    }
+
+    fn body_fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.body.iter().map(|(name, value)| (name.as_str(), value.expose_secret()))
     }
 
     /// The request that asks whose credential this is, sent to `url`.
@@ -106,12 +112,12 @@ impl Injection {
             HttpMethod::Put => HttpVerb::PUT,
             HttpMethod::Delete => HttpVerb::DELETE,
         };
-        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(json) = &probe.json {
-            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = json.to_string().into();
+            request.headers_mut().insert(header::CONTENT_TYPE, JSON);
+            *request.body_mut() = self.fill_json(json.clone());
         }
         self.sign(&mut request)?;
+        request.headers_mut().entry(header::ACCEPT).or_insert(JSON);
         Ok(request)
     }
 }

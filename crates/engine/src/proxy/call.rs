@@ -17,7 +17,7 @@ use crate::{
         headers,
         target::Target,
     },
-    rows::StoredAccount,
+    rows::{Credential, StoredAccount},
 };
 
 /// A request that may be sent, but for the credential.
@@ -35,11 +35,12 @@ impl Call {
     pub(super) fn new(
         setup: &Setup<'_>,
         account: &StoredAccount,
+        credential: &Credential,
         asked: ProxyRequest,
         patience: Duration,
     ) -> Result<Self> {
         let send = &setup.method.send;
-        let base = setup.base_url(&account.facts.kept)?;
+        let base = setup.base_url(&account.facts.kept, credential)?;
         check_body(&asked.body, !send.body.is_empty())?;
         let mut headers = headers::caller_headers(&asked.headers, &names(&send.headers))?;
         if let Body::Stream(upload) = &asked.body

@@ -71,7 +71,8 @@ pub struct ProxyResponse<Body = Bytes> {
 
 impl Engine {
     /// Sends a request with the account's credential, refreshed before it expires and once after a 401. Whatever the
-    /// provider answers is returned; a redirect is an answer. Read whole, up to 64 MiB.
+    /// provider answers is returned, read whole, up to 64 MiB; a redirect is an answer. So is a 401 to a credential that
+    /// cannot be refreshed, and the account stays active: one path's refusal does not prove that the credential is dead.
     ///
     /// # Errors
     /// `TARGET_NOT_ALLOWED` and `INVALID_ARGUMENT` before anything is sent; `AUTHORIZATION_REQUIRED`,
@@ -111,13 +112,13 @@ impl Engine {
     /// The head of the provider's answer, and its body to be read.
     async fn answer(self: &Arc<Self>, request: ProxyRequest) -> Result<ProxyResponse<AnswerBody>> {
         let (connection, account) = self.stored_account(&request.account).await?;
-        self.usable_credential(&connection, &account).await?;
+        let credential = self.usable_credential(&connection, &account).await?;
         let patience = request.time_limit().unwrap_or(Duration::MAX);
-        let call = Call::new(&self.setup(&connection)?, &account, request, patience)?;
+        let call = Call::new(&self.setup(&connection)?, &account, &credential, request, patience)?;
         let (account, credential) = self.fresh(&connection, account, Need::ValidFor(LEAST_VALIDITY)).await?;
         let again = call.try_clone();
         let (answer, origin) = self.call(&connection, &account, &credential, call).await?;
-        let refused = answer.status() == StatusCode::UNAUTHORIZED && credential.refresh_token.is_some();
+        let refused = answer.status() == StatusCode::UNAUTHORIZED && credential.refresh_token().is_some();
         // A token that is this new is refused for another reason than its age.
         let outdated = refused && !account.was_refreshed_within(SETTLED_FOR, self.clock.now());
         let Some(again) = again.filter(|_| outdated) else { return Ok(self.answered(answer, origin)) };

@@ -249,7 +249,7 @@ impl Engine {
                 return Err(self.still_waiting(connection, &account)?);
             }
             let credential = self.rows.credential(&account).await?;
-            let Some(refresh_token) = credential.and_then(|credential| credential.refresh_token) else {
+            let Some(refresh_token) = credential.and_then(|credential| credential.refresh_token().cloned()) else {
                 return Ok(Intent::Needless);
             };
             account.facts.request_epoch += 1;

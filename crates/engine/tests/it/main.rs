@@ -5,6 +5,7 @@
 
 mod accounts;
 mod attacks;
+mod brought;
 mod connections;
 mod connectors;
 mod events;
@@ -17,5 +18,7 @@ mod proxy;
 mod refresh;
 mod restart;
 mod rows;
+mod static_world;
 mod streaming;
+mod submit;
 mod world;

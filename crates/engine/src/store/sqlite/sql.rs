@@ -97,6 +97,8 @@ pub(super) const REPLACE_FLOW: &str = "UPDATE flows
         held = ?10, expires_at = ?11, created_at = ?12, version = ?13, mac = ?14
     WHERE organization = ?1 AND id = ?2 AND version = ?13 - 1";
 
+pub(super) const FORGET_UNVERIFIED: &str = "DELETE FROM flows WHERE status = 'returned' AND expires_at < ?1";
+
 pub(super) const FORGET_FLOWS: &str = "DELETE FROM flows WHERE expires_at < ?1";
 
 pub(super) const PENDING_FLOWS: &str = "SELECT
@@ -138,7 +140,8 @@ mod tests {
         let statements = statements();
         assert!(statements.len() >= 24, "the statements were not found");
         for sql in statements {
-            let exempt = [META, INITIALIZE, FLOW_BY_LINK, FLOW_BY_STATE, FLOW_BY_NONCE, FORGET_FLOWS].contains(&sql);
+            let flows = [FLOW_BY_LINK, FLOW_BY_STATE, FLOW_BY_NONCE, FORGET_FLOWS, FORGET_UNVERIFIED];
+            let exempt = [META, INITIALIZE].contains(&sql) || flows.contains(&sql);
             let inserts = sql.starts_with("INSERT") && sql.contains("(organization, ");
             // Of a statement with parts, each part must say it.
             let asks = sql.matches("WHERE organization = ?1").count();
