@@ -7,9 +7,9 @@ use onbehalf_engine::{
     time::Timestamp,
 };
 use onbehalf_gateway::{
-    headers::content_security_policy,
+    headers::{FormAction, content_security_policy},
     language::Language,
-    pages::{self, Page, Refusal},
+    pages::{self, Form, Page, Refusal},
 };
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ fn consent(authorize_origin: &str) -> Asks {
 }
 
 fn show(language: &'static Language, page: &LinkPage) -> Page {
-    pages::link(language, page, Timestamp::from_millis(0))
+    pages::link(language, page, &Form::default(), Timestamp::from_millis(0))
 }
 
 fn end(language: &'static Language, value: &str, outcome: Outcome) -> Page {
@@ -174,7 +174,7 @@ fn a_page_loads_nothing_and_leads_nowhere() {
 #[test]
 fn the_style_of_a_page_is_the_one_that_its_policy_allows() {
     use aws_lc_rs::digest::{SHA256, digest};
-    let policy = content_security_policy("'none'");
+    let policy = content_security_policy(&FormAction::NOWHERE);
     for page in
         Language::all().iter().flat_map(|language| reached_by(language, "Acme").into_iter().chain(fixed(language)))
     {
@@ -190,11 +190,11 @@ fn the_style_of_a_page_is_the_one_that_its_policy_allows() {
 fn only_the_button_leads_away_and_only_to_https_unless_the_provider_is_an_emulator() {
     let language = &Language::all()[0];
     let leads_to = |origin: &str| show(language, &LinkPage { asks: consent(origin), ..link("x") }).form_action;
-    assert_eq!(leads_to("https://accounts.google.com"), "'self' https:");
-    assert_eq!(leads_to("http://localhost:4000"), "'self' https: http:");
-    assert_eq!(leads_to("javascript:alert(1)"), "'self' https:");
+    assert_eq!(leads_to("https://accounts.google.com").sources(), "'self' https:");
+    assert_eq!(leads_to("http://localhost:4000").sources(), "'self' https: http:");
+    assert_eq!(leads_to("javascript:alert(1)").sources(), "'self' https:");
     for page in fixed(language).into_iter().chain(reached_by(language, "x").into_iter().skip(2)) {
-        assert_eq!(page.form_action, "'none'");
+        assert_eq!(page.form_action, FormAction::NOWHERE);
         assert!(!page.html.contains("<form"));
     }
 }
@@ -238,7 +238,7 @@ fn an_error_has_the_status_that_fits_it() {
 fn a_link_says_how_long_it_works() {
     let says = |code: &str, millis: i64| {
         let language = Language::all().iter().find(|language| language.code == code).unwrap();
-        pages::link(language, &link("Acme"), Timestamp::from_millis(600_000 - millis)).html
+        pages::link(language, &link("Acme"), &Form::default(), Timestamp::from_millis(600_000 - millis)).html
     };
     assert!(says("en", 540_000).contains("works once, for the next \u{2068}9\u{2069} minutes"));
     assert!(says("en", 119_999).contains("works once, within the next minute"));
@@ -264,10 +264,17 @@ fn text_stands_out_from_its_ground_in_both_schemes() {
             ("accent", "ground"),
             ("on-accent", "accent"),
             ("on-accent", "accent-hover"),
+            ("ink", "field"),
+            ("quiet", "field"),
+            ("bad", "paper"),
         ];
         for (text, ground) in pairs {
             let ratio = contrast(colour(text), colour(ground));
             assert!(ratio >= 4.5, "{text} on {ground}: {ratio:.2}");
+        }
+        // What says where to enter something (WCAG 2.2, 1.4.11).
+        for ground in ["field", "paper"] {
+            assert!(contrast(colour("edge"), colour(ground)) >= 3.0, "edge on {ground}");
         }
         // Signs and monograms stand on a tint of themselves; as large shapes they need 3.
         let tint = scheme.split_once("--tint: ").unwrap().1.split_once('%').unwrap().0.parse::<f64>().unwrap() / 100.0;
