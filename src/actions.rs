@@ -118,7 +118,7 @@ impl Actions {
         self.get_or_create_connected_account(env, options)
     }
 
-    /// The connected account with its token, refreshed first when it is about to end.
+    /// The connected account with its credential; a token is refreshed first when it is about to end.
     #[napi(
         ts_args_type = "options: AccountOptions & CallOptions",
         ts_return_type = "Promise<ConnectedAccountResponse>"
@@ -129,7 +129,7 @@ impl Actions {
         options: Unknown<'_>,
     ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
         call::<AccountOptions, _, _, _, _>(env, &self.instance, options, |engine, account: AccountRef| async move {
-            engine.account_with_token(&account).await
+            engine.account_with_credential(&account).await
         })
     }
 

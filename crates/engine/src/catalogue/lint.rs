@@ -168,10 +168,8 @@ impl<'c> Checker<'c> {
     }
 
     fn probe(&mut self) {
-        let is_static =
-            |method: &Method| matches!(method.kind, MethodKind::Bearer | MethodKind::ApiKey | MethodKind::Basic);
         let Some(probe) = &self.connector.probe else {
-            if let Some((name, _)) = self.connector.auth.iter().find(|(_, method)| is_static(method)) {
+            if let Some((name, _)) = self.connector.auth.iter().find(|(_, method)| method.kind.is_static()) {
                 let problem = "a static credential needs a `[probe]`, so that a wrong one is noticed at once";
                 self.report(Rule::NoProbe, &["auth", name], problem);
             }
