@@ -74,11 +74,14 @@ fn samples(language: &'static Language) -> Vec<(&'static str, Page)> {
     };
     let faults = [("subdomain", Complaint::Pattern), ("api_token", Complaint::Missing)];
     let faults = Setback::Invalid(faults.map(|(name, complaint)| (name.to_owned(), complaint)).into());
-    let unavailable = Error::ProviderUnavailable { provider: "Zendesk".into(), retry_after: None };
+    let host = || "acme.zendesk.com".to_owned();
+    let wrong = Error::CredentialRefused { host: host(), status: 401 };
+    let unavailable = Error::ProviderUnavailable { host: host(), reason: "status 503".into(), retry_at: None };
     vec![
         ("form", show(key.clone())),
         ("form-long", show(ten.clone())),
         ("form-invalid", again(&key, faults)),
+        ("form-wrong", again(&key, Setback::Refused(wrong))),
         ("form-unavailable", again(&key, Setback::Refused(unavailable))),
         ("form-not-understood", pages::refusal(language, Refusal::FormNotUnderstood(StatusCode::BAD_REQUEST))),
         ("form-not-from-here", pages::refusal(language, Refusal::FormNotFromHere)),

@@ -61,6 +61,7 @@ fault-no-json = { $label }: Bitte den ganzen Inhalt einer JSON-Datei, mit den ge
 fault-pattern = { $label }: So sieht das bei { $connector } nicht aus.
 fault-too-long = { $label }: Die Eingabe ist zu lang.
 fault-unsendable = { $label }: Die Eingabe enthält Zeichen, die nicht von { $connector } stammen können. Manche sehen den richtigen nur ähnlich: Kopieren Sie sie, statt sie abzutippen.
+fault-invisible = { $label }: Die Eingabe enthält unsichtbare Zeichen. Kopieren Sie sie noch einmal, vom ersten sichtbaren Zeichen bis zum letzten.
 fault-example = Beispiel: { $example }
 
 form-wrong-heading = { $connector } nimmt das nicht an
@@ -69,6 +70,9 @@ form-wrong-advice = Kopieren Sie es bei { $connector } noch einmal und geben Sie
 form-too-little-heading = Das erlaubt nicht genug
 form-too-little-lead = { $connector } nimmt Ihre Eingaben an, aber es fehlt eine Berechtigung, die hier gebraucht wird. Es wurde nichts gespeichert.
 form-too-little-advice = Erlauben Sie bei { $connector } mehr, oder legen Sie dort etwas Neues mit mehr Berechtigungen an, und geben Sie es hier ein.
+form-another-heading = Das gehört zu einem anderen Konto
+form-another-lead = Ihre Eingaben sind gültig, stammen aber aus einem anderen { $connector }-Konto als dem, das schon verbunden ist. Es wurde nichts geändert.
+form-another-advice = Geben Sie etwas aus dem verbundenen Konto ein, oder bitten Sie um einen neuen Link, wenn Sie das Konto wechseln möchten.
 form-trouble-heading = { $connector } hat gerade Schwierigkeiten
 form-trouble-lead = Ihre Eingaben können richtig sein, aber { $connector } kann sie im Moment nicht prüfen. Es wurde nichts gespeichert.
 form-trouble-advice = Warten Sie ein paar Minuten und versuchen Sie es noch einmal. Dieser Link gilt weiter.
@@ -158,6 +162,11 @@ link-not-found-title = Unbekannter Link
 link-not-found-heading = Diesen Link kennen wir nicht
 link-not-found-lead = Vielleicht wurde er beim Kopieren abgeschnitten, oder er wurde nie hier erstellt.
 link-not-found-advice = Öffnen Sie ihn noch einmal von dort, wo Sie ihn bekommen haben, oder bitten Sie um einen neuen.
+
+link-ended-title = Link beendet
+link-ended-heading = Dieser Link endet hier
+link-ended-lead = Es hat nicht geklappt, und zur Sicherheit lässt sich dieser Link nicht weiter benutzen. Es wurde nichts gespeichert.
+link-ended-advice = Bitten Sie dort um einen neuen, wo Sie diesen bekommen haben.
 
 not-ready-title = Nicht verfügbar
 not-ready-heading = Das lässt sich gerade nicht verbinden

@@ -63,6 +63,7 @@ fault-no-json = { $label } must be the whole content of a JSON file, with its br
 fault-pattern = { $label } doesn't look like one from { $connector }.
 fault-too-long = { $label } is too long.
 fault-unsendable = { $label } has characters that { $connector } can't have given you. Some only look like the right ones: copy it, don't type it.
+fault-invisible = { $label } has invisible characters in it. Copy it once more, from the first visible character to the last.
 fault-example = It looks like this: { $example }
 
 form-wrong-heading = { $connector } doesn't accept this
@@ -71,6 +72,9 @@ form-wrong-advice = Copy it from { $connector } once more and enter it again.
 form-too-little-heading = That doesn't allow enough
 form-too-little-lead = { $connector } accepts what you entered, but it lacks a permission that is needed here. Nothing was stored.
 form-too-little-advice = Give it more permissions at { $connector }, or make another one there, and enter that.
+form-another-heading = This belongs to another account
+form-another-lead = What you entered works, but it is from another { $connector } account than the one that is connected already. Nothing was changed.
+form-another-advice = Enter one from the account that is connected, or ask for a new link if you want to change accounts.
 form-trouble-heading = { $connector } is having trouble
 form-trouble-lead = What you entered may be right, but { $connector } can't check it at the moment. Nothing was stored.
 form-trouble-advice = Wait a few minutes and try again. This link still works.
@@ -160,6 +164,11 @@ link-not-found-title = Unknown link
 link-not-found-heading = We don't know this link
 link-not-found-lead = It may have been cut off when it was copied, or it was never made here.
 link-not-found-advice = Open it once more from where you got it, or ask for a new one.
+
+link-ended-title = Link ended
+link-ended-heading = This link ends here
+link-ended-lead = It did not work out, and for safety this link can't be tried any further. Nothing was stored.
+link-ended-advice = Ask for a new one where you got this one.
 
 not-ready-title = Not available
 not-ready-heading = This can't be connected right now

@@ -111,6 +111,7 @@ pub fn error(language: &'static Language, error: &Error) -> Page {
         Error::LinkUsed => (StatusCode::GONE, Tone::Calm, "link-used"),
         Error::FlowNotFound => (StatusCode::FORBIDDEN, Tone::Bad, "flow-not-found"),
         Error::FlowExpired => (StatusCode::GONE, Tone::Calm, "took-too-long"),
+        Error::AuthorizationFailed { .. } => (StatusCode::GONE, Tone::Bad, "link-ended"),
         Error::InvalidArgument { .. } => (StatusCode::BAD_REQUEST, Tone::Bad, "not-understood"),
         Error::ConnectionDisabled { .. }
         | Error::ConnectionMisconfigured { .. }

@@ -42,7 +42,7 @@ impl Setback {
         match self {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(error) => match error.code() {
-                "CREDENTIAL_REFUSED" | "PERMISSION_MISSING" => StatusCode::UNPROCESSABLE_ENTITY,
+                "CREDENTIAL_REFUSED" | "PERMISSION_MISSING" | "IDENTITY_CHANGED" => StatusCode::UNPROCESSABLE_ENTITY,
                 _ if error.retryable() => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::BAD_GATEWAY,
             },
@@ -180,6 +180,9 @@ fn message(complaint: Complaint) -> &'static str {
         Complaint::NoPem => "fault-no-pem",
         Complaint::NoJson => "fault-no-json",
         Complaint::Pattern => "fault-pattern",
+        Complaint::TooLong => "fault-too-long",
+        Complaint::Invisible => "fault-invisible",
+        Complaint::Unsendable => "fault-unsendable",
     }
 }
 
@@ -299,6 +302,7 @@ fn topic(code: &str) -> &'static str {
     match code {
         "CREDENTIAL_REFUSED" => "form-wrong",
         "PERMISSION_MISSING" => "form-too-little",
+        "IDENTITY_CHANGED" => "form-another",
         "PROVIDER_UNAVAILABLE" => "form-trouble",
         "PROVIDER_UNREACHABLE" | "ANSWER_LOST" | "TIMED_OUT" => "form-no-answer",
         "PROVIDER_RESPONSE_INVALID" => "form-nonsense",
