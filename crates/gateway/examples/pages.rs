@@ -124,7 +124,11 @@ fn field(name: &str, label: &str) -> FormField {
 /// A form as most are.
 fn three() -> Vec<FormField> {
     vec![
-        FormField { example: Some("acme".into()), suffix: Some(".zendesk.com".into()), ..field("subdomain", "Subdomain") },
+        FormField {
+            example: Some("acme".into()),
+            suffix: Some(".zendesk.com".into()),
+            ..field("subdomain", "Subdomain")
+        },
         FormField { kind: FieldKind::Email, example: Some("ada@acme.test".into()), ..field("email", "Email") },
         FormField {
             help: Some("In the Admin Center, under Apps and integrations, then APIs, then API tokens.".into()),
@@ -144,7 +148,10 @@ fn ten() -> Vec<FormField> {
         example: Some("an-example-that-is-longer-than-the-input-that-holds-it.eu-central-1".into()),
         suffix: Some(".eu-central-1.privatelink.snowflakecomputing.com".into()),
         kind: FieldKind::Host,
-        ..field("account", "The identifier of the account, with its region and its cloud, as your administrator knows it")
+        ..field(
+            "account",
+            "The identifier of the account, with its region and its cloud, as your administrator knows it",
+        )
     };
     let region = ["Europe (Frankfurt)", "United States (Oregon)", "Asia Pacific (Tokyo)"].map(str::to_owned);
     vec![
@@ -156,7 +163,10 @@ fn ten() -> Vec<FormField> {
             ..field("site", "Environment")
         },
         FormField { kind: FieldKind::Url, example: Some("https://acme.test".into()), ..field("url", "Address") },
-        FormField { label: "\u{5e9}\u{5dd} \u{5d4}\u{5de}\u{5e9}\u{5ea}\u{5de}\u{5e9} (user)".into(), ..field("user", "") },
+        FormField {
+            label: "\u{5e9}\u{5dd} \u{5d4}\u{5de}\u{5e9}\u{5ea}\u{5de}\u{5e9} (user)".into(),
+            ..field("user", "")
+        },
         FormField { optional: true, default: Some("PUBLIC".into()), ..field("role", "Role") },
         FormField { kind: FieldKind::Pem, secret: true, ..field("private_key", "Private key") },
         FormField { secret: true, optional: true, ..field("passphrase", "Passphrase of the private key") },

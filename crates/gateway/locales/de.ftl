@@ -38,7 +38,7 @@ form-readable = Bei der Eingabe ist es lesbar: Achten Sie darauf, dass niemand a
 form-again = Bitte geben Sie es noch einmal ein. Was Sie hier eingeben, wird nie an Ihren Browser zurückgeschickt.
 form-button = { $connector } verbinden
 form-step-check = { $connector } wird gefragt, ob Ihre Eingaben gültig sind. Sind sie es nicht, erfahren Sie warum, und es wird nichts behalten.
-form-step-keep = Sie werden verschlüsselt gespeichert, nur für Aufrufe bei { $connector } benutzt und nie wieder angezeigt.
+form-step-keep = Ihre Eingaben werden verschlüsselt gespeichert, nur für Aufrufe bei { $connector } benutzt und nie wieder angezeigt.
 form-step-verify = Sie gehen weiter zu { $host }; dort wird bestätigt, dass Sie es waren. Vorher wird nichts gespeichert.
 form-step-use = { $named ->
     [yes] { $app } kann dann bei { $connector } alles tun, was sie erlauben, bis Sie sie dort widerrufen.

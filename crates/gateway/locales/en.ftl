@@ -40,11 +40,11 @@ form-readable = It can be read while you enter it: see that nobody looks at your
 form-again = Please enter it again. What you enter here is never sent back to your browser.
 form-button = Connect { $connector }
 form-step-check = { $connector } is asked whether what you entered works. If it doesn't, you are told why, and nothing is kept.
-form-step-keep = It is stored encrypted, used only to call { $connector }, and never shown again.
+form-step-keep = What you entered is stored encrypted, used only to call { $connector }, and never shown again.
 form-step-verify = You continue to { $host }, which confirms that it was you. Nothing is stored before that.
 form-step-use = { $named ->
-    [yes] { $app } can then do at { $connector } whatever it allows, until you revoke it there.
-   *[no] The app can then do at { $connector } whatever it allows, until you revoke it there.
+    [yes] { $app } can then do everything at { $connector } that it allows, until you revoke it there.
+   *[no] The app can then do everything at { $connector } that it allows, until you revoke it there.
  }
 form-unexpected = Not expecting this? Close this page, and nothing changes. Enter something only if you asked for this yourself: whoever made this link will be able to use it.
 
@@ -53,7 +53,7 @@ form-faults = { $count ->
    *[other] { $count } entries need another look
  }
 fault-missing = { $label } is missing.
-fault-no-choice = Choose one of the entries under { $label }.
+fault-no-choice = { $label }: choose one of the entries.
 fault-control-characters = { $label } has a line break or an invisible character in it. Copy it once more, on its own.
 fault-no-host = { $label } must be a name alone, without https:// and without anything after it.
 fault-no-url = { $label } must be an address that begins with https://.

@@ -1,6 +1,9 @@
 //! The form for a credential: shown with a token of its own, and taken from the browser alone that was shown it.
 
-use axum::{extract::Request, response::{IntoResponse as _, Response}};
+use axum::{
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
 use http::{HeaderMap, header::SET_COOKIE};
 use onbehalf_engine::{
     Result,

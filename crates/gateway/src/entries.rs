@@ -112,7 +112,10 @@ mod tests {
 
     #[test]
     fn a_line_ends_as_it_was_entered() {
-        assert_eq!(value(&read(b"api_key=-----BEGIN+K-----%0D%0Ax%0D%0A").unwrap(), "api_key"), "-----BEGIN K-----\nx\n");
+        assert_eq!(
+            value(&read(b"api_key=-----BEGIN+K-----%0D%0Ax%0D%0A").unwrap(), "api_key"),
+            "-----BEGIN K-----\nx\n"
+        );
     }
 
     // A31

@@ -104,9 +104,7 @@ async fn show_link(
 ) -> Result<Response, Page> {
     let page = gateway.engine.link_page(&link).await.map_err(|error| told(language, &error))?;
     match &page.asks {
-        Asks::Consent { .. } => {
-            Ok(pages::link(language, &page, &Form::default(), gateway.clock.now()).into_response())
-        }
+        Asks::Consent { .. } => Ok(pages::link(language, &page, &Form::default(), gateway.clock.now()).into_response()),
         Asks::Credential { .. } => {
             let asked = Asked { gateway: &gateway, language, link: &link, page: &page };
             asked.show(&headers).map_err(|error| told(language, &error))

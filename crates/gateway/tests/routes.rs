@@ -16,7 +16,12 @@ use onbehalf_engine::{
     time::Timestamp,
     vault::KeySource,
 };
-use onbehalf_gateway::{Listener, handle, headers, language::Language, pages::{self, Form}, paths, router};
+use onbehalf_gateway::{
+    Listener, handle, headers,
+    language::Language,
+    pages::{self, Form},
+    paths, router,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
