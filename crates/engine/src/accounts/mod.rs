@@ -1,10 +1,13 @@
 //! Connected accounts: one person's credential on one connection.
 
+mod bring;
 mod stored;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
+
+pub use bring::{Brought, BroughtToken};
 
 use crate::{
     Engine, Error, Result,
@@ -159,40 +162,6 @@ pub struct AccountQuery {
 }
 
 impl Engine {
-    /// The connected account, made (`PENDING_AUTH`) when there is none.
-    pub async fn get_or_create_account(
-        &self,
-        organization: &Organization,
-        connection: &ConnectionName,
-        identifier: &Identifier,
-    ) -> Result<Account> {
-        self.ensure_open()?;
-        let connection = self.stored_connection(organization, connection).await?;
-        let account = self.find_or_create_account(&connection, identifier).await?;
-        Ok(self.account_view(&connection, &account))
-    }
-
-    /// Makes a connected account without a credential.
-    ///
-    /// # Errors
-    /// `CONNECTED_ACCOUNT_ALREADY_EXISTS`.
-    pub async fn create_account(
-        &self,
-        organization: &Organization,
-        connection: &ConnectionName,
-        identifier: &Identifier,
-    ) -> Result<Account> {
-        self.ensure_open()?;
-        let connection = self.stored_connection(organization, connection).await?;
-        match self.insert_account(&connection, identifier).await? {
-            (account, Commit::Applied) => Ok(self.account_view(&connection, &account)),
-            (_, Commit::Conflict) => Err(Error::ConnectedAccountAlreadyExists {
-                connection: connection.name,
-                identifier: identifier.as_str().into(),
-            }),
-        }
-    }
-
     /// The connected account, without secrets.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::{
     Engine, Error, Result,
     names::{Identifier, Organization},
     rows::{FlowStatus, StoredFlow},
-    store::FlowKey,
+    store::{Change, FlowKey},
 };
 
 impl Engine {
@@ -47,6 +47,15 @@ impl Engine {
             None => self.exchange(&flow, Code::from_held(held).ok_or(Error::FlowNotFound)?).await?,
         }
         Ok(Verified { redirect_url: self.outcome_url(&flow) })
+    }
+
+    /// Destroys what earlier processes held for a verification that never came. What cannot be destroyed now is no
+    /// reason to keep the store shut.
+    pub(crate) async fn forget_unverified(&self) {
+        let forget = vec![Change::ForgetUnverified { before: self.clock.now() }];
+        if let Err(error) = self.rows.store.commit(forget).await {
+            tracing::warn!(code = error.code(), "what was held for verification is not destroyed yet");
+        }
     }
 
     /// Ends a flow that nobody verified in time, and destroys what it held.
