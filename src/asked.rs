@@ -13,6 +13,7 @@ use onbehalf_engine::{
     secret::Secret,
 };
 
+use crate::decode::Date;
 use crate::options::{
     AccountListOptions, AccountOptions, AccountUpdateOptions, AuthorizationOption, ConnectionListOptions,
     ConnectionOptions, ConnectionPatchOptions, ConnectionRefOptions, ConnectorRefOptions, LinkOptions,
