@@ -1,5 +1,7 @@
 //! The form for a credential as a document: what foreign values can't do to it, what it tells, and what it never does.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+
 use http::StatusCode;
 use indexmap::IndexMap;
 use onbehalf_engine::{

@@ -381,6 +381,8 @@ fn mixed(a: u32, b: u32, part: f64) -> u32 {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     // A32, A33
     #[test]
     fn no_value_changes_the_document(value in "\\PC{0,40}") {
