@@ -95,16 +95,21 @@ const credentials = [
   ['keys', staticAuth({ api_key: 'CANARY\nb' }), 'INVALID_ARGUMENT', /must be one line without control characters/],
   ['keys', staticAuth({ api_key: 'CANARY\u0000' }), 'INVALID_ARGUMENT', /must be one line without control characters/],
   ['keys', staticAuth({ api_key: 'CANARY\u200b' }), 'INVALID_ARGUMENT', /must be without zero-width/],
-  ['keys', staticAuth({ api_key: 'CANARY\ud800' }), 'INVALID_ARGUMENT', /must be without zero-width and unreadable/],
+  ['keys', staticAuth({ api_key: 'CANARY\ud800' }), 'INVALID_ARGUMENT', /must be well-formed Unicode/],
   ['keys', staticAuth({ api_key: 'CАNARY' }), 'INVALID_ARGUMENT', /must be visible ASCII/], // a Cyrillic А
   ['keys', staticAuth({ api_key: 'CANARY', region: 'mars' }), 'INVALID_ARGUMENT', /must be one of `eu`, `us`/],
   ['keys', staticAuth({ api_kye: 'CANARY' }), 'UNKNOWN_OPTION', /did you mean `api_key`/],
-  ['tokens', staticAuth({ api_key: 'CANARY' }), 'INVALID_ARGUMENT', /`staticAuth` is not what connection `tokens` takes/],
+  [
+    'tokens',
+    staticAuth({ api_key: 'CANARY' }),
+    'INVALID_ARGUMENT',
+    /`staticAuth` is not what connection `tokens` takes/,
+  ],
   ['tokens', { oauthToken: {} }, 'INVALID_ARGUMENT', /accessToken` is required/],
   ['tokens', oauthToken({ accessToken: '' }), 'INVALID_ARGUMENT', /`accessToken` must be 1 to 65536 visible ASCII/],
   ['tokens', oauthToken({ accessToken: 'CANARY b' }), 'INVALID_ARGUMENT', /`accessToken` must be/],
   ['tokens', oauthToken({ accessToken: 'CANARY\r\nx: y' }), 'INVALID_ARGUMENT', /`accessToken` must be/],
-  ['tokens', oauthToken({ accessToken: 'CANARY\ud800' }), 'INVALID_ARGUMENT', /`accessToken` must be/],
+  ['tokens', oauthToken({ accessToken: 'CANARY\ud800' }), 'INVALID_ARGUMENT', /must be well-formed Unicode/],
   ['tokens', oauthToken({ refreshToken: 'ключ' }), 'INVALID_ARGUMENT', /`refreshToken` must be/],
   ['tokens', oauthToken({ scopes: ['a b'] }), 'INVALID_ARGUMENT', /`scopes` must be/],
   ['tokens', oauthToken({ expiresAt: 1 }), 'INVALID_ARGUMENT', /expiresAt` must be a Date/],
@@ -125,7 +130,10 @@ test('a credential that cannot be meant is refused by name, and nobody is asked 
   t.deepEqual((await actions.listConnectedAccounts()).connectedAccounts, [])
   // Script is a key like any other: the provider says that it is none of its own.
   const script = { connectionName: 'keys', identifier: 'x', authorizationDetails: staticAuth({ api_key: '<script>' }) }
-  await refused(t, () => actions.createConnectedAccount(script), { code: 'CREDENTIAL_REFUSED', message: /does not accept/ })
+  await refused(t, () => actions.createConnectedAccount(script), {
+    code: 'CREDENTIAL_REFUSED',
+    message: /does not accept/,
+  })
 })
 
 /** Paths that lead, or could lead, away from the connector's API (A41, A42, A43). */

@@ -42,7 +42,12 @@ const { connectedAccount } = await actions.getConnectedAccount(account)
 const token: string | undefined = connectedAccount.authorizationDetails?.oauthToken?.accessToken
 const key: string | undefined = connectedAccount.authorizationDetails?.staticAuth?.details.api_key
 await updateConnectedAccount({ ...account, authorizationDetails: { staticAuth: { details: { api_key: 'key' } } } })
-const oauthToken: NewOauthToken = { accessToken: 'token', refreshToken: 'token', scopes: ['read'], expiresAt: new Date() }
+const oauthToken: NewOauthToken = {
+  accessToken: 'token',
+  refreshToken: 'token',
+  scopes: ['read'],
+  expiresAt: new Date(),
+}
 await updateConnectedAccount({ connectedAccountId: 'ca_1', authorizationDetails: { oauthToken } })
 console.log(key, token, connectedAccount.tokenExpiresAt?.getTime())
 
