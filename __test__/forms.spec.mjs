@@ -404,7 +404,10 @@ async function startProvider() {
 async function verifyingApp(t) {
   const app = {}
   const server = await serve(async (request, response) => {
-    app.nonce = new URL(request.url, server.origin).searchParams.get('auth_request_id')
+    const { pathname, searchParams } = new URL(request.url, server.origin)
+    // Chromium asks for an icon too.
+    if (pathname !== '/verify') return response.writeHead(404).end()
+    app.nonce = searchParams.get('auth_request_id')
     try {
       const { postUserVerifyRedirectUrl } = await app.verify(app.nonce)
       response.writeHead(303, { location: postUserVerifyRedirectUrl }).end()
