@@ -102,7 +102,6 @@ export class PlainBrowser {
 function formsOf(html) {
   return [...html.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].map(([, tag, inner]) => {
     const { action = '', method = 'get' } = attributesOf(tag)
-    const inputs = [...inner.matchAll(/<input\b([^>]*)>/g)].map(([, input]) => attributesOf(input))
     const buttons = [...inner.matchAll(/<button\b([^>]*)>(.*?)<\/button>/gs)].map(([, button, text]) => ({
       value: '',
       ...attributesOf(button),
@@ -111,10 +110,27 @@ function formsOf(html) {
     return {
       action,
       method: method.toUpperCase(),
-      fields: inputs.filter(({ name }) => name).map(({ name, value = '' }) => [name, value]),
+      fields: fieldsOf(inner),
       buttons,
     }
   })
+}
+
+/** The names and values that a form sends when nothing is changed. */
+const fieldsOf = (form) =>
+  [...form.matchAll(/<input\b([^>]*)>|<(select|textarea)\b([^>]*)>(.*?)<\/\2>/gs)]
+    .map(([, input, tag, attributes, inner]) => {
+      const { name, value = '' } = attributesOf(input ?? attributes)
+      if (tag === 'select') return [name, chosen(inner)]
+      // HTML takes one line's end from the beginning of a textarea.
+      return [name, tag ? decoded(inner.replace(/^\n/, '')) : value]
+    })
+    .filter(([name]) => name)
+
+/** The chosen option of a select: the marked one, or the first. */
+const chosen = (options) => {
+  const all = [...options.matchAll(/<option\b([^>]*)>/g)].map(([, option]) => option)
+  return attributesOf(all.find((option) => option.endsWith(' selected')) ?? all[0] ?? '').value ?? ''
 }
 
 const attributesOf = (tag) =>

@@ -23,7 +23,7 @@ export async function serve(listener) {
 
 // Below the ports that systems hand out by themselves, so that nobody is given one in the meantime; each process begins
 // at its own.
-let nextPort = 10_000 + (process.pid % 1400) * 16
+let nextPort = 10_000 + (process.pid % 350) * 64
 
 /** A port that nothing of this machine listens on, and that no other call answers: `preferred` when it is free. */
 export async function freePort(preferred = nextPort++) {

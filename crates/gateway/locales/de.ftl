@@ -26,6 +26,76 @@ link-expiry-minutes = { $minutes ->
 link-button = Weiter zu { $connector }
 link-unexpected = Nicht erwartet? Schließen Sie die Seite, dann ändert sich nichts. Fahren Sie nur fort, wenn Sie selbst darum gebeten haben: Den Zugriff bekommt, wer diesen Link erstellt hat.
 
+## Das Formular für Zugangsdaten, wo Anbieter Schlüssel ausgeben
+
+form-title-again = Noch nicht verbunden – { $connector }
+form-required = erforderlich
+form-optional = freiwillig
+form-choose = Bitte wählen
+form-example = etwa { $example }
+form-help-page = Hier zu finden: { $host } (öffnet einen neuen Tab)
+form-readable = Bei der Eingabe ist es lesbar: Achten Sie darauf, dass niemand auf Ihren Bildschirm sieht.
+form-again = Bitte geben Sie es noch einmal ein. Was Sie hier eingeben, wird nie an Ihren Browser zurückgeschickt.
+form-button = { $connector } verbinden
+form-step-check = { $connector } wird gefragt, ob Ihre Eingaben gültig sind. Sind sie es nicht, erfahren Sie warum, und es wird nichts behalten.
+form-step-keep = Ihre Eingaben werden verschlüsselt gespeichert, nur für Aufrufe bei { $connector } benutzt und nie wieder angezeigt.
+form-step-verify = Sie gehen weiter zu { $host }; dort wird bestätigt, dass Sie es waren. Vorher wird nichts gespeichert.
+form-step-use = { $named ->
+    [yes] { $app } kann dann bei { $connector } alles tun, was sie erlauben, bis Sie sie dort widerrufen.
+   *[no] Die App kann dann bei { $connector } alles tun, was sie erlauben, bis Sie sie dort widerrufen.
+ }
+form-unexpected = Nicht erwartet? Schließen Sie die Seite, dann ändert sich nichts. Geben Sie nur etwas ein, wenn Sie selbst darum gebeten haben: Wer diesen Link erstellt hat, kann es dann nutzen.
+
+form-faults = { $count ->
+    [one] Eine Eingabe stimmt noch nicht
+   *[other] { $count } Eingaben stimmen noch nicht
+ }
+fault-missing = { $label }: Hier fehlt noch etwas.
+fault-no-choice = { $label }: Bitte wählen Sie einen der Einträge.
+fault-control-characters = { $label }: Die Eingabe enthält einen Zeilenumbruch oder ein unsichtbares Zeichen. Kopieren Sie sie noch einmal, ohne etwas davor oder danach.
+fault-no-host = { $label }: Bitte nur den Namen, ohne https:// und ohne etwas dahinter.
+fault-no-url = { $label }: Bitte eine Adresse, die mit https:// beginnt.
+fault-no-email = { $label }: Bitte eine E-Mail-Adresse.
+fault-no-pem = { $label }: Bitte einen ganzen Schlüssel, mit der Zeile, die mit -----BEGIN anfängt.
+fault-no-json = { $label }: Bitte den ganzen Inhalt einer JSON-Datei, mit den geschweiften Klammern.
+fault-pattern = { $label }: So sieht das bei { $connector } nicht aus.
+fault-too-long = { $label }: Die Eingabe ist zu lang.
+fault-unsendable = { $label }: Die Eingabe enthält Zeichen, die nicht von { $connector } stammen können. Manche sehen den richtigen nur ähnlich: Kopieren Sie sie, statt sie abzutippen.
+fault-invisible = { $label }: Die Eingabe enthält unsichtbare Zeichen. Kopieren Sie sie noch einmal, vom ersten sichtbaren Zeichen bis zum letzten.
+fault-example = Beispiel: { $example }
+
+form-wrong-heading = { $connector } nimmt das nicht an
+form-wrong-lead = { $connector } kennt nicht, was Sie eingegeben haben. Vielleicht ist es unvollständig, abgelaufen oder widerrufen, oder es gehört zu einem anderen Konto. Es wurde nichts gespeichert.
+form-wrong-advice = Kopieren Sie es bei { $connector } noch einmal und geben Sie es erneut ein.
+form-too-little-heading = Das erlaubt nicht genug
+form-too-little-lead = { $connector } nimmt Ihre Eingaben an, aber es fehlt eine Berechtigung, die hier gebraucht wird. Es wurde nichts gespeichert.
+form-too-little-advice = Erlauben Sie bei { $connector } mehr, oder legen Sie dort etwas Neues mit mehr Berechtigungen an, und geben Sie es hier ein.
+form-another-heading = Das gehört zu einem anderen Konto
+form-another-lead = Ihre Eingaben sind gültig, stammen aber aus einem anderen { $connector }-Konto als dem, das schon verbunden ist. Es wurde nichts geändert.
+form-another-advice = Geben Sie etwas aus dem verbundenen Konto ein, oder bitten Sie um einen neuen Link, wenn Sie das Konto wechseln möchten.
+form-trouble-heading = { $connector } hat gerade Schwierigkeiten
+form-trouble-lead = Ihre Eingaben können richtig sein, aber { $connector } kann sie im Moment nicht prüfen. Es wurde nichts gespeichert.
+form-trouble-advice = Warten Sie ein paar Minuten und versuchen Sie es noch einmal. Dieser Link gilt weiter.
+form-no-answer-heading = { $connector } war nicht zu erreichen
+form-no-answer-lead = Ihre Eingaben konnten nicht geprüft werden. Es wurde nichts gespeichert.
+form-no-answer-advice = Falls Sie unten einen Namen oder eine Adresse eingegeben haben, sehen Sie nach, ob sie stimmt. Sonst versuchen Sie es in ein paar Minuten noch einmal.
+form-nonsense-heading = { $connector } hat seltsam geantwortet
+form-nonsense-lead = Ihre Eingaben konnten nicht geprüft werden, denn die Antwort war nicht zu verstehen. Es wurde nichts gespeichert.
+form-nonsense-advice = Falls Sie unten einen Namen oder eine Adresse eingegeben haben, sehen Sie nach, ob sie stimmt. Sonst sagen Sie es bitte denen, die Ihnen den Link geschickt haben, und nennen Sie den Code unten.
+form-unchecked-heading = Das ließ sich nicht prüfen
+form-unchecked-lead = Etwas ging schief, bevor { $connector } sagen konnte, ob Ihre Eingaben gültig sind. Es wurde nichts gespeichert.
+form-unchecked-advice = Versuchen Sie es noch einmal. Klappt es wieder nicht, sagen Sie es bitte denen, die Ihnen den Link geschickt haben, und nennen Sie den Code unten.
+
+form-not-understood-title = Nicht verstanden
+form-not-understood-heading = Das konnten wir nicht lesen
+form-not-understood-lead = Was ankam, ist nicht das, was das Formular auf unserer Seite schickt. Es wurde nichts gespeichert, und der Link gilt weiter.
+form-not-understood-advice = Öffnen Sie den Link noch einmal und füllen Sie das Formular dort aus.
+
+form-not-from-here-title = Nicht erlaubt
+form-not-from-here-heading = Dieses Formular gehört nicht zu diesem Browser
+form-not-from-here-lead = Zu Ihrem Schutz gilt ein Formular nur in dem Browser, der den Link geöffnet hat, mit erlaubten Cookies und nur ein paar Minuten lang. Es wurde nichts gespeichert.
+form-not-from-here-advice = Öffnen Sie den Link noch einmal und füllen Sie das Formular dort aus.
+
 ## Wie es ausging
 
 connected-title = Verbunden
@@ -39,8 +109,8 @@ connected-advice = Sie können diese Seite schließen. Zurücknehmen können Sie
 verifying-title = Noch ein Schritt
 verifying-heading = Fast geschafft
 verifying-lead = { $named ->
-    [yes] Sie haben bei { $connector } zugestimmt. { $app } bestätigt nun noch, dass Sie es waren; bis dahin wird nichts gespeichert.
-   *[no] Sie haben bei { $connector } zugestimmt. Die App bestätigt nun noch, dass Sie es waren; bis dahin wird nichts gespeichert.
+    [yes] Ihr Teil bei { $connector } ist getan. { $app } bestätigt nun noch, dass Sie es waren; bis dahin wird nichts gespeichert.
+   *[no] Ihr Teil bei { $connector } ist getan. Die App bestätigt nun noch, dass Sie es waren; bis dahin wird nichts gespeichert.
  }
 verifying-advice = Gehen Sie dorthin zurück, woher Sie kamen, und bleiben Sie dort angemeldet.
 
@@ -92,6 +162,11 @@ link-not-found-title = Unbekannter Link
 link-not-found-heading = Diesen Link kennen wir nicht
 link-not-found-lead = Vielleicht wurde er beim Kopieren abgeschnitten, oder er wurde nie hier erstellt.
 link-not-found-advice = Öffnen Sie ihn noch einmal von dort, wo Sie ihn bekommen haben, oder bitten Sie um einen neuen.
+
+link-ended-title = Link beendet
+link-ended-heading = Dieser Link endet hier
+link-ended-lead = Es hat nicht geklappt, und zur Sicherheit lässt sich dieser Link nicht weiter benutzen. Es wurde nichts gespeichert.
+link-ended-advice = Bitten Sie dort um einen neuen, wo Sie diesen bekommen haben.
 
 not-ready-title = Nicht verfügbar
 not-ready-heading = Das lässt sich gerade nicht verbinden

@@ -28,6 +28,76 @@ link-expiry-minutes = { $minutes ->
 link-button = Continue to { $connector }
 link-unexpected = Not expecting this? Close this page, and nothing changes. Continue only if you asked for this yourself: the access goes to whoever made this link.
 
+## The form for a credential, where a provider gives out keys
+
+form-title-again = Not connected yet – { $connector }
+form-required = required
+form-optional = optional
+form-choose = Please choose
+form-example = such as { $example }
+form-help-page = Where to find it: { $host } (opens in a new tab)
+form-readable = It can be read while you enter it: see that nobody looks at your screen.
+form-again = Please enter it again. What you enter here is never sent back to your browser.
+form-button = Connect { $connector }
+form-step-check = { $connector } is asked whether what you entered works. If it doesn't, you are told why, and nothing is kept.
+form-step-keep = What you entered is stored encrypted, used only to call { $connector }, and never shown again.
+form-step-verify = You continue to { $host }, which confirms that it was you. Nothing is stored before that.
+form-step-use = { $named ->
+    [yes] { $app } can then do everything at { $connector } that it allows, until you revoke it there.
+   *[no] The app can then do everything at { $connector } that it allows, until you revoke it there.
+ }
+form-unexpected = Not expecting this? Close this page, and nothing changes. Enter something only if you asked for this yourself: whoever made this link will be able to use it.
+
+form-faults = { $count ->
+    [one] One entry needs another look
+   *[other] { $count } entries need another look
+ }
+fault-missing = { $label } is missing.
+fault-no-choice = { $label }: choose one of the entries.
+fault-control-characters = { $label } has a line break or an invisible character in it. Copy it once more, on its own.
+fault-no-host = { $label } must be a name alone, without https:// and without anything after it.
+fault-no-url = { $label } must be an address that begins with https://.
+fault-no-email = { $label } must be an email address.
+fault-no-pem = { $label } must be a whole key, with the line that begins with -----BEGIN.
+fault-no-json = { $label } must be the whole content of a JSON file, with its braces.
+fault-pattern = { $label } doesn't look like one from { $connector }.
+fault-too-long = { $label } is too long.
+fault-unsendable = { $label } has characters that { $connector } can't have given you. Some only look like the right ones: copy it, don't type it.
+fault-invisible = { $label } has invisible characters in it. Copy it once more, from the first visible character to the last.
+fault-example = It looks like this: { $example }
+
+form-wrong-heading = { $connector } doesn't accept this
+form-wrong-lead = { $connector } doesn't know what you entered. It may be incomplete, expired or revoked, or belong to another account. Nothing was stored.
+form-wrong-advice = Copy it from { $connector } once more and enter it again.
+form-too-little-heading = That doesn't allow enough
+form-too-little-lead = { $connector } accepts what you entered, but it lacks a permission that is needed here. Nothing was stored.
+form-too-little-advice = Give it more permissions at { $connector }, or make another one there, and enter that.
+form-another-heading = This belongs to another account
+form-another-lead = What you entered works, but it is from another { $connector } account than the one that is connected already. Nothing was changed.
+form-another-advice = Enter one from the account that is connected, or ask for a new link if you want to change accounts.
+form-trouble-heading = { $connector } is having trouble
+form-trouble-lead = What you entered may be right, but { $connector } can't check it at the moment. Nothing was stored.
+form-trouble-advice = Wait a few minutes and try again. This link still works.
+form-no-answer-heading = { $connector } could not be reached
+form-no-answer-lead = What you entered could not be checked. Nothing was stored.
+form-no-answer-advice = If you entered a name or an address below, see whether it is right. Otherwise try again in a few minutes.
+form-nonsense-heading = { $connector } gave a strange answer
+form-nonsense-lead = What you entered could not be checked, because the answer could not be understood. Nothing was stored.
+form-nonsense-advice = If you entered a name or an address below, see whether it is right. Otherwise please tell the people who sent you the link, with the code below.
+form-unchecked-heading = That could not be checked
+form-unchecked-lead = Something went wrong before { $connector } said whether what you entered works. Nothing was stored.
+form-unchecked-advice = Try again. If it fails again, please tell the people who sent you the link, with the code below.
+
+form-not-understood-title = Not understood
+form-not-understood-heading = We couldn't read that
+form-not-understood-lead = What arrived is not what the form on our page sends. Nothing was stored, and the link still works.
+form-not-understood-advice = Open the link again and fill in the form there.
+
+form-not-from-here-title = Not allowed
+form-not-from-here-heading = This form wasn't shown to this browser
+form-not-from-here-lead = To protect you, a form counts only in the browser that opened the link, with cookies allowed, and for a few minutes. Nothing was stored.
+form-not-from-here-advice = Open the link again and fill in the form there.
+
 ## How a flow ended
 
 connected-title = Connected
@@ -41,8 +111,8 @@ connected-advice = You can close this page. To take the access back, remove it i
 verifying-title = One step left
 verifying-heading = Almost there
 verifying-lead = { $named ->
-    [yes] You gave your consent at { $connector }. { $app } now confirms that it was you; until then nothing is stored.
-   *[no] You gave your consent at { $connector }. The app now confirms that it was you; until then nothing is stored.
+    [yes] Your part at { $connector } is done. { $app } now confirms that it was you; until then nothing is stored.
+   *[no] Your part at { $connector } is done. The app now confirms that it was you; until then nothing is stored.
  }
 verifying-advice = Go back to where you came from, and stay signed in there.
 
@@ -94,6 +164,11 @@ link-not-found-title = Unknown link
 link-not-found-heading = We don't know this link
 link-not-found-lead = It may have been cut off when it was copied, or it was never made here.
 link-not-found-advice = Open it once more from where you got it, or ask for a new one.
+
+link-ended-title = Link ended
+link-ended-heading = This link ends here
+link-ended-lead = It did not work out, and for safety this link can't be tried any further. Nothing was stored.
+link-ended-advice = Ask for a new one where you got this one.
 
 not-ready-title = Not available
 not-ready-heading = This can't be connected right now

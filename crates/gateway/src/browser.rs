@@ -1,14 +1,21 @@
 //! What a browser says about a request, and the cookies that it keeps for us.
 
+use std::time::Duration;
+
+use axum::{body::to_bytes, extract::Request};
+use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{COOKIE, ORIGIN},
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, COOKIE, ORIGIN},
 };
 use onbehalf_engine::{
     connect::FlowCookie,
     secret::{ExposeSecret, Secret},
 };
 use url::{Origin, Url};
+
+/// How long a form's body may take to arrive.
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether the button on our own page sent this request, and neither another site nor a link scanner.
 ///
@@ -42,6 +49,16 @@ pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, Secret)> {
     pairs.map(|(name, value)| (name.to_owned(), Secret::from(value))).collect()
 }
 
+/// The body of a form: of the media type that forms have, at most `limit` bytes, and here in time.
+pub(crate) async fn form(request: Request, limit: usize) -> Result<Bytes, StatusCode> {
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if media_type.split(';').next().unwrap_or_default().trim() != "application/x-www-form-urlencoded" {
+        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let body = tokio::time::timeout(FORM_TIMEOUT, to_bytes(request.into_body(), limit)).await;
+    body.map_err(|_| StatusCode::REQUEST_TIMEOUT)?.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)
+}
+
 /// The parameters of a query or form, decoded, in order.
 pub(crate) fn parameters(encoded: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(encoded).into_owned().collect()
@@ -58,7 +75,8 @@ pub(crate) fn forget(name: &str) -> Option<HeaderValue> {
     set_cookie(name, "", 0, name.starts_with("__Host-"))
 }
 
-fn set_cookie(name: &str, value: &str, seconds: u64, secure: bool) -> Option<HeaderValue> {
+/// A `Set-Cookie` for the whole host, kept from scripts and from what other sites send.
+pub(crate) fn set_cookie(name: &str, value: &str, seconds: u64, secure: bool) -> Option<HeaderValue> {
     let secure = if secure { "; Secure" } else { "" };
     let line = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     let mut line = HeaderValue::try_from(line).ok()?;
@@ -83,8 +101,6 @@ fn is_origin_of(origin: &str, url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -14,9 +14,13 @@ use onbehalf_engine::{
     connect::{Asks, LinkPage, Outcome, OutcomePage},
     time::Timestamp,
 };
-use url::Url;
 
-use crate::{language::Language, scopes::Scope};
+use self::ask::Ask;
+pub use self::form::{Form, Setback};
+use crate::{headers::FormAction, language::Language};
+
+mod ask;
+mod form;
 
 /// The one style sheet, in every page: nothing to fetch, and no address that a mounted prefix could break.
 pub(crate) const STYLE: &str = include_str!("../assets/pages.css");
@@ -32,8 +36,8 @@ pub(crate) static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| {
 pub struct Page {
     /// Said to programs.
     pub status: StatusCode,
-    /// Where the page's form may lead, as the sources of a `form-action`.
-    pub form_action: &'static str,
+    /// Where the page's form may lead.
+    pub form_action: FormAction,
     /// The document.
     pub html: String,
 }
@@ -47,49 +51,22 @@ pub enum Refusal {
     NotFromHere,
     /// What came back is no answer of a provider.
     NotUnderstood(StatusCode),
+    /// What came is not what a credential's form sends.
+    FormNotUnderstood(StatusCode),
+    /// The form was not shown to this browser.
+    FormNotFromHere,
     /// The `Host` is not ours.
     WrongHost,
 }
 
-/// The page of a link: who asks, for what, for whom, and one button.
-pub fn link(language: &'static Language, page: &LinkPage, now: Timestamp) -> Page {
+/// The page of a link: who asks, for what, for whom, and one button; before it the inputs of a credential, where one is
+/// asked for, as `form` has them.
+pub fn link(language: &'static Language, page: &LinkPage, form: &Form, now: Timestamp) -> Page {
+    let ask = Ask::of(language, page, now);
     match &page.asks {
-        Asks::Consent { scopes, authorize_origin } => consent(language, page, scopes, authorize_origin, now),
-        Asks::Credential { .. } => refusal(language, Refusal::PageNotFound),
+        Asks::Consent { scopes, authorize_origin } => ask::consent(ask, &page.connector, scopes, authorize_origin),
+        Asks::Credential { fields, verify_origin } => form::credential(ask, fields, verify_origin.as_deref(), form),
     }
-}
-
-fn consent(
-    language: &'static Language,
-    page: &LinkPage,
-    scopes: &[String],
-    authorize_origin: &str,
-    now: Timestamp,
-) -> Page {
-    let names = Names::of(page.app_name.as_deref(), &page.connector_name);
-    let origin = Url::parse(authorize_origin).ok();
-    let host = origin.as_ref().and_then(Url::host_str).map_or_else(|| names.connector.clone(), shown);
-    let minutes = now.until(page.expires_at).as_secs() / 60;
-    let say = |id| language.say_with(id, &names.values());
-    let template = LinkTemplate {
-        language,
-        title: say("link-title"),
-        heading: say("link-heading"),
-        app_mark: page.app_name.as_deref().map(Mark::of),
-        connector_mark: Mark::of(&page.connector_name),
-        scopes: scopes.iter().map(|scope| Scope::of(language, &page.connector, &names.connector, scope)).collect(),
-        no_scopes: say("link-scopes-none"),
-        person: shown(&page.person),
-        steps: [
-            language.say_with("link-step-sign-in", &[("host", host.as_str().into())]),
-            say("link-step-decide"),
-            language.say("link-step-return"),
-        ],
-        destination: host,
-        expiry: language.say_with("link-expiry-minutes", &[("minutes", minutes.into())]),
-        button: say("link-button"),
-    };
-    Page { status: StatusCode::OK, form_action: form_action(origin.as_ref()), html: render(&template) }
 }
 
 /// The page at a flow's end.
@@ -123,7 +100,7 @@ pub fn outcome(language: &'static Language, page: &OutcomePage) -> Page {
         advice,
         code: code.map(str::to_owned),
     });
-    Page { status: StatusCode::OK, form_action: "'none'", html }
+    Page { status: StatusCode::OK, form_action: FormAction::NOWHERE, html }
 }
 
 /// The page for an error of the engine, with the status that fits it.
@@ -134,6 +111,7 @@ pub fn error(language: &'static Language, error: &Error) -> Page {
         Error::LinkUsed => (StatusCode::GONE, Tone::Calm, "link-used"),
         Error::FlowNotFound => (StatusCode::FORBIDDEN, Tone::Bad, "flow-not-found"),
         Error::FlowExpired => (StatusCode::GONE, Tone::Calm, "took-too-long"),
+        Error::AuthorizationFailed { .. } => (StatusCode::GONE, Tone::Bad, "link-ended"),
         Error::InvalidArgument { .. } => (StatusCode::BAD_REQUEST, Tone::Bad, "not-understood"),
         Error::ConnectionDisabled { .. }
         | Error::ConnectionMisconfigured { .. }
@@ -152,6 +130,8 @@ pub fn refusal(language: &'static Language, refusal: Refusal) -> Page {
         Refusal::PageNotFound => (StatusCode::NOT_FOUND, "page-not-found"),
         Refusal::NotFromHere => (StatusCode::FORBIDDEN, "not-from-here"),
         Refusal::NotUnderstood(status) => (status, "not-understood"),
+        Refusal::FormNotUnderstood(status) => (status, "form-not-understood"),
+        Refusal::FormNotFromHere => (StatusCode::FORBIDDEN, "form-not-from-here"),
         Refusal::WrongHost => (StatusCode::MISDIRECTED_REQUEST, "wrong-host"),
     };
     let tone = if refusal == Refusal::PageNotFound { Tone::Calm } else { Tone::Bad };
@@ -177,7 +157,7 @@ fn notice(
         advice: say("advice"),
         code: code.map(str::to_owned),
     });
-    Page { status, form_action: "'none'", html }
+    Page { status, form_action: FormAction::NOWHERE, html }
 }
 
 /// Which advice fits a failed flow.
@@ -190,30 +170,29 @@ fn advice_after(code: &str) -> &'static str {
     }
 }
 
-/// Where the button may lead. Chrome holds every redirect after a form's submission to the `form-action`, and
-/// providers redirect onwards to sign-in hosts of their own, so any https host is let through; plain http only where
-/// the provider itself is an emulator on loopback.
-fn form_action(authorize_origin: Option<&Url>) -> &'static str {
-    match authorize_origin.map(Url::scheme) {
-        Some("http") => "'self' https: http:",
-        _ => "'self' https:",
-    }
+/// A foreign value without the characters that could disguise it ([`undisguised`]). At most 200 characters of it.
+pub(crate) fn shown(value: &str) -> String {
+    shown_at_most(200, value)
 }
 
-/// A foreign value without the characters that could disguise it: controls and marks that reorder text (Unicode TR 36,
-/// 2.10). At most 200 characters of it.
-pub(crate) fn shown(value: &str) -> String {
-    let disguises = |c: &char| {
+fn shown_at_most(limit: usize, value: &str) -> String {
+    let mut shown = undisguised(value, false);
+    if let Some((end, _)) = shown.char_indices().nth(limit) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
+}
+
+/// `value` without controls and without marks that reorder text (Unicode TR 36, 2.10); its lines stay where it may have
+/// several.
+fn undisguised(value: &str, lines: bool) -> String {
+    let disguises = |c: char| {
         let reorders =
             matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        c.is_control() || reorders
+        c.is_control() && !(lines && "\n\t".contains(c)) || reorders
     };
-    let mut kept: String = value.chars().filter(|c| !disguises(c)).take(201).collect();
-    if let Some((end, _)) = kept.char_indices().nth(200) {
-        kept.truncate(end);
-        kept.push('…');
-    }
-    kept
+    value.chars().filter(|c| !disguises(*c)).collect()
 }
 
 /// The two names that the sentences are made with.
@@ -282,23 +261,6 @@ impl Tone {
             Self::Bad => "M12 5v8.5M12 18v.1",
         }
     }
-}
-
-#[derive(Template)]
-#[template(path = "link.html")]
-struct LinkTemplate {
-    language: &'static Language,
-    title: String,
-    heading: String,
-    app_mark: Option<Mark>,
-    connector_mark: Mark,
-    scopes: Vec<Scope>,
-    no_scopes: String,
-    person: String,
-    destination: String,
-    expiry: String,
-    steps: [String; 3],
-    button: String,
 }
 
 #[derive(Template)]

@@ -3,7 +3,7 @@
 //! Nothing here asks who the caller is: links, cookies and states are one-time secrets that the engine checks. These
 //! are all the routes that answer without a login; `tests/routes.txt` is their list.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -20,7 +20,8 @@ use http::{
 };
 use onbehalf_engine::{
     Engine, Error,
-    connect::Arrival,
+    connect::{Arrival, Asks},
+    random::{Random, SystemRandom},
     time::{Clock, SystemClock},
 };
 use tower::ServiceExt as _;
@@ -28,15 +29,14 @@ use url::Url;
 
 use crate::{
     browser,
+    credential::Asked,
     headers::{content_security_policy, strict},
     language::Language,
-    pages::{self, Page, Refusal},
+    pages::{self, Form, Page, Refusal},
 };
 
 /// A provider's form, at most: it travels on in a URL, and servers in front of us end those at 16 KiB or less.
 const FORM_LIMIT: usize = 8 * 1024;
-/// How long a body may take to arrive.
-const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pages and the callback of an environment, to be mounted anywhere.
 ///
@@ -59,7 +59,7 @@ pub async fn handle(router: Router, request: http::Request<Bytes>) -> http::Resp
 /// The routes without the headers that every answer needs.
 pub(crate) fn unhardened(engine: Arc<Engine>) -> Router {
     let prefix = engine.public_url().path().trim_end_matches('/').to_owned();
-    let gateway = Gateway { engine, clock: Arc::new(SystemClock) };
+    let gateway = Gateway { engine, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
     let routes = table().into_iter().fold(Router::new(), |routes, (path, methods)| routes.route(path, methods));
     let routes = routes.method_not_allowed_fallback(method_refused);
     let everywhere = match prefix.as_str() {
@@ -71,9 +71,10 @@ pub(crate) fn unhardened(engine: Arc<Engine>) -> Router {
 }
 
 #[derive(Clone)]
-struct Gateway {
-    engine: Arc<Engine>,
-    clock: Arc<dyn Clock>,
+pub(crate) struct Gateway {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
 }
 
 /// The paths that are answered, below the public URL.
@@ -84,7 +85,7 @@ pub fn paths() -> [&'static str; 6] {
 /// Every route there is.
 fn table() -> [(&'static str, MethodRouter<Gateway>); 6] {
     [
-        ("/connect/{token}", get(show_link).post(start)),
+        ("/connect/{token}", get(show_link).post(press)),
         ("/connect/outcome/{id}", get(show_outcome)),
         // A `HEAD` must not use a state up, and axum would answer it as a `GET`.
         ("/callback/{route}", get(callback).post(callback_form).head(method_refused)),
@@ -95,23 +96,43 @@ fn table() -> [(&'static str, MethodRouter<Gateway>); 6] {
 }
 
 /// Shows a link. Changes nothing, so that scanners and previews burn nothing.
-async fn show_link(State(gateway): State<Gateway>, Reader(language): Reader, Last(token): Last) -> Result<Page, Page> {
-    let page = gateway.engine.link_page(&token).await.map_err(|error| told(language, &error))?;
-    Ok(pages::link(language, &page, gateway.clock.now()))
+async fn show_link(
+    State(gateway): State<Gateway>,
+    Reader(language): Reader,
+    Last(link): Last,
+    headers: HeaderMap,
+) -> Result<Response, Page> {
+    let page = gateway.engine.link_page(&link).await.map_err(|error| told(language, &error))?;
+    match &page.asks {
+        Asks::Consent { .. } => Ok(pages::link(language, &page, &Form::default(), gateway.clock.now()).into_response()),
+        Asks::Credential { .. } => {
+            let asked = Asked { gateway: &gateway, language, link: &link, page: &page };
+            asked.show(&headers).map_err(|error| told(language, &error))
+        }
+    }
 }
 
 /// The button of the link's page.
-async fn start(
+async fn press(
     State(gateway): State<Gateway>,
     Reader(language): Reader,
-    Last(token): Last,
-    headers: HeaderMap,
+    Last(link): Last,
+    request: Request,
 ) -> Result<Response, Page> {
-    if !browser::came_from_our_page(&headers, gateway.engine.public_url()) {
+    if !browser::came_from_our_page(request.headers(), gateway.engine.public_url()) {
         return Err(pages::refusal(language, Refusal::NotFromHere));
     }
-    let started = gateway.engine.start(&token).await.map_err(|error| told(language, &error))?;
-    Ok(see_other(&started.authorize_url, browser::keep(&started.cookie)))
+    let page = gateway.engine.link_page(&link).await.map_err(|error| told(language, &error))?;
+    match &page.asks {
+        Asks::Consent { .. } => {
+            let started = gateway.engine.start(&link).await.map_err(|error| told(language, &error))?;
+            Ok(see_other(&started.authorize_url, browser::keep(&started.cookie)))
+        }
+        Asks::Credential { fields, .. } => {
+            let asked = Asked { gateway: &gateway, language, link: &link, page: &page };
+            asked.take(fields, request).await
+        }
+    }
 }
 
 async fn show_outcome(State(gateway): State<Gateway>, Reader(language): Reader, Last(id): Last) -> Result<Page, Page> {
@@ -145,17 +166,11 @@ async fn callback(
 async fn callback_form(Reader(language): Reader, request: Request) -> Result<Response, Page> {
     let refuse = |status| pages::refusal(language, Refusal::NotUnderstood(status));
     let path = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if media_type.split(';').next().unwrap_or_default().trim() != "application/x-www-form-urlencoded" {
-        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-    }
     // Two places to look for one parameter would be two interpretations of one answer.
     if request.uri().query().is_some() {
         return Err(refuse(StatusCode::BAD_REQUEST));
     }
-    let body = tokio::time::timeout(FORM_TIMEOUT, to_bytes(request.into_body(), FORM_LIMIT)).await;
-    let form =
-        body.map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT))?.map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE))?;
+    let form = browser::form(request, FORM_LIMIT).await.map_err(refuse)?;
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(browser::parameters(&form)).finish();
     // Relative to itself, so that it holds wherever this is mounted.
     let mut location =
@@ -189,7 +204,7 @@ async fn method_refused(Reader(language): Reader) -> Page {
 }
 
 /// The page for `error`, and a line in the log where the people who run this must act.
-fn told(language: &'static Language, error: &Error) -> Page {
+pub(crate) fn told(language: &'static Language, error: &Error) -> Page {
     let page = pages::error(language, error);
     if page.status.is_server_error() {
         tracing::error!(error.code = error.code(), "a page could not be answered: {error}");
@@ -198,7 +213,7 @@ fn told(language: &'static Language, error: &Error) -> Page {
 }
 
 /// 303, always: the next request is a `GET` and carries nothing of this one (RFC 9700, 4.12).
-fn see_other(location: &Url, cookie: Option<HeaderValue>) -> Response {
+pub(crate) fn see_other(location: &Url, cookie: Option<HeaderValue>) -> Response {
     let mut location = HeaderValue::try_from(location.as_str()).expect("a URL is visible ASCII");
     location.set_sensitive(true);
     let mut response = (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response();
@@ -212,7 +227,7 @@ impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let headers = [
             (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-            (CONTENT_SECURITY_POLICY, content_security_policy(self.form_action)),
+            (CONTENT_SECURITY_POLICY, content_security_policy(&self.form_action)),
         ];
         (self.status, headers, self.html).into_response()
     }

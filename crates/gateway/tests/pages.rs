@@ -1,15 +1,17 @@
 //! The pages as documents: what foreign values can't do to them, and what readers need from them.
 
 use http::{StatusCode, header::CONTENT_SECURITY_POLICY};
+use indexmap::IndexMap;
 use onbehalf_engine::{
     Error,
-    connect::{Asks, LinkPage, Outcome, OutcomePage},
+    catalogue::field::{Complaint, FieldKind},
+    connect::{Asks, FormField, LinkPage, Outcome, OutcomePage},
     time::Timestamp,
 };
 use onbehalf_gateway::{
-    headers::content_security_policy,
+    headers::{FormAction, content_security_policy},
     language::Language,
-    pages::{self, Page, Refusal},
+    pages::{self, Form, Page, Refusal, Setback},
 };
 use proptest::prelude::*;
 
@@ -45,11 +47,63 @@ fn consent(authorize_origin: &str) -> Asks {
 }
 
 fn show(language: &'static Language, page: &LinkPage) -> Page {
-    pages::link(language, page, Timestamp::from_millis(0))
+    pages::link(language, page, &Form::default(), Timestamp::from_millis(0))
 }
 
 fn end(language: &'static Language, value: &str, outcome: Outcome) -> Page {
     pages::outcome(language, &OutcomePage { app_name: Some(value.into()), connector_name: value.into(), outcome })
+}
+
+/// A field of every kind, with `value` wherever a connector's file can put a text.
+fn fields(value: &str) -> Vec<FormField> {
+    let field = |name: &str, kind, secret, options: &[&str]| FormField {
+        name: name.into(),
+        label: value.into(),
+        help: Some(value.into()),
+        help_url: Some("https://docs.acme.test/keys".into()),
+        example: Some(value.into()),
+        kind,
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        default: Some(value.into()),
+        suffix: Some(value.into()),
+        optional: false,
+        secret,
+    };
+    vec![
+        field("text", FieldKind::Text, false, &[]),
+        field("host", FieldKind::Host, false, &[]),
+        field("url", FieldKind::Url, false, &[]),
+        field("email", FieldKind::Email, false, &[]),
+        field("choice", FieldKind::Text, false, &[value, "other"]),
+        field("key", FieldKind::Text, true, &[]),
+        field("pem", FieldKind::Pem, true, &[]),
+        field("json", FieldKind::Json, false, &[]),
+    ]
+}
+
+/// The form of these fields, as `form` has it.
+fn shown(language: &'static Language, value: &str, fields: Vec<FormField>, form: &Form) -> Page {
+    let asks = Asks::Credential { fields, verify_origin: Some("https://app.acme.test".into()) };
+    pages::link(language, &LinkPage { asks, ..link(value) }, form, Timestamp::from_millis(0))
+}
+
+/// What was entered into every field, secret ones too.
+fn entered(value: &str) -> IndexMap<String, String> {
+    fields("").into_iter().map(|field| (field.name, value.to_owned())).collect()
+}
+
+fn refused(error: Error, value: &str) -> Form {
+    Form { token: "t0ken".into(), kept: entered(value), setback: Some(Setback::Refused(error)) }
+}
+
+/// The forms that foreign values reach: as found, with a fault of every field, and refused by the provider.
+fn forms(language: &'static Language, value: &str) -> Vec<Page> {
+    let faults = fields("").into_iter().map(|field| (field.name, Complaint::Pattern)).collect();
+    let faulty = Form { setback: Some(Setback::Invalid(faults)), ..refused(Error::LinkUsed, value) };
+    let wrong = refused(Error::CredentialRefused { host: value.into(), status: 401 }, value);
+    let nonsense = refused(Error::ProviderResponseInvalid { host: value.into(), reason: value.into() }, value);
+    let show = |form: &Form| shown(language, value, fields(value), form);
+    vec![show(&Form::default()), show(&faulty), show(&wrong), show(&nonsense)]
 }
 
 /// Every page that foreign values reach.
@@ -75,6 +129,7 @@ fn fixed(language: &'static Language) -> Vec<Page> {
         Error::LinkUsed,
         Error::FlowNotFound,
         Error::FlowExpired,
+        Error::AuthorizationFailed { reason: "<script>".into() },
         Error::ConnectionDisabled { connection: "<script>".into() },
         Error::StoreBusy,
         Error::Closed,
@@ -86,6 +141,8 @@ fn fixed(language: &'static Language) -> Vec<Page> {
         Refusal::NotFromHere,
         Refusal::NotUnderstood(StatusCode::PAYLOAD_TOO_LARGE),
         Refusal::WrongHost,
+        Refusal::FormNotUnderstood(StatusCode::BAD_REQUEST),
+        Refusal::FormNotFromHere,
     ];
     let errors = errors.iter().map(|error| pages::error(language, error));
     errors.chain(refusals.into_iter().map(|refusal| pages::refusal(language, refusal))).collect()
@@ -115,7 +172,8 @@ fn attribute_names(html: &str) -> Vec<&str> {
 fn a_foreign_value_makes_no_element_and_no_attribute() {
     for language in Language::all() {
         for payload in PAYLOADS {
-            for (page, plain) in reached_by(language, payload).iter().zip(reached_by(language, "plain")) {
+            let pages = |value| reached_by(language, value).into_iter().chain(forms(language, value));
+            for (page, plain) in pages(payload).zip(pages("plain")) {
                 assert_eq!(elements(&page.html), elements(&plain.html), "{payload}");
                 assert_eq!(attribute_names(&page.html), attribute_names(&plain.html), "{payload}");
             }
@@ -172,9 +230,22 @@ fn a_page_loads_nothing_and_leads_nowhere() {
 }
 
 #[test]
+fn a_form_leads_to_the_providers_help_and_to_its_own_inputs_alone() {
+    for page in Language::all().iter().flat_map(|language| forms(language, "https://evil.test/")) {
+        for target in page.html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            let inside = target.starts_with("#field-") || target.starts_with("#one-time-");
+            assert!(inside || target == "https://docs.acme.test/keys", "{target}");
+        }
+        for name in attribute_names(&page.html) {
+            assert!(!["style", "src", "action", "formaction"].contains(&name) && !name.starts_with("on"), "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_style_of_a_page_is_the_one_that_its_policy_allows() {
     use aws_lc_rs::digest::{SHA256, digest};
-    let policy = content_security_policy("'none'");
+    let policy = content_security_policy(&FormAction::NOWHERE);
     for page in
         Language::all().iter().flat_map(|language| reached_by(language, "Acme").into_iter().chain(fixed(language)))
     {
@@ -190,11 +261,11 @@ fn the_style_of_a_page_is_the_one_that_its_policy_allows() {
 fn only_the_button_leads_away_and_only_to_https_unless_the_provider_is_an_emulator() {
     let language = &Language::all()[0];
     let leads_to = |origin: &str| show(language, &LinkPage { asks: consent(origin), ..link("x") }).form_action;
-    assert_eq!(leads_to("https://accounts.google.com"), "'self' https:");
-    assert_eq!(leads_to("http://localhost:4000"), "'self' https: http:");
-    assert_eq!(leads_to("javascript:alert(1)"), "'self' https:");
+    assert_eq!(leads_to("https://accounts.google.com").sources(), "'self' https:");
+    assert_eq!(leads_to("http://localhost:4000").sources(), "'self' https: http:");
+    assert_eq!(leads_to("javascript:alert(1)").sources(), "'self' https:");
     for page in fixed(language).into_iter().chain(reached_by(language, "x").into_iter().skip(2)) {
-        assert_eq!(page.form_action, "'none'");
+        assert_eq!(page.form_action, FormAction::NOWHERE);
         assert!(!page.html.contains("<form"));
     }
 }
@@ -203,7 +274,8 @@ fn only_the_button_leads_away_and_only_to_https_unless_the_provider_is_an_emulat
 fn a_page_can_be_read_aloud() {
     for language in Language::all() {
         let opening = format!("<html lang=\"{}\" dir=\"{}\">", language.code, language.direction);
-        for page in reached_by(language, "Acme").into_iter().chain(fixed(language)) {
+        let linked = reached_by(language, "Acme").into_iter().chain(forms(language, "Acme"));
+        for page in linked.chain(fixed(language)) {
             assert!(page.html.contains(&opening));
             let count = |part: &str| page.html.matches(part).count();
             assert_eq!((count("<h1>"), count("<main>"), count("<footer>"), count("<title>")), (1, 1, 1, 1));
@@ -225,6 +297,7 @@ fn an_error_has_the_status_that_fits_it() {
     assert_eq!(status(&Error::LinkNotFound), 404);
     assert_eq!(status(&Error::LinkExpired), 410);
     assert_eq!(status(&Error::LinkUsed), 410);
+    assert_eq!(status(&Error::AuthorizationFailed { reason: "x".into() }), 410);
     assert_eq!(status(&Error::FlowNotFound), 403);
     assert_eq!(status(&Error::FlowExpired), 410);
     assert_eq!(status(&Error::invalid("state", "is there twice")), 400);
@@ -238,7 +311,7 @@ fn an_error_has_the_status_that_fits_it() {
 fn a_link_says_how_long_it_works() {
     let says = |code: &str, millis: i64| {
         let language = Language::all().iter().find(|language| language.code == code).unwrap();
-        pages::link(language, &link("Acme"), Timestamp::from_millis(600_000 - millis)).html
+        pages::link(language, &link("Acme"), &Form::default(), Timestamp::from_millis(600_000 - millis)).html
     };
     assert!(says("en", 540_000).contains("works once, for the next \u{2068}9\u{2069} minutes"));
     assert!(says("en", 119_999).contains("works once, within the next minute"));
@@ -264,10 +337,17 @@ fn text_stands_out_from_its_ground_in_both_schemes() {
             ("accent", "ground"),
             ("on-accent", "accent"),
             ("on-accent", "accent-hover"),
+            ("ink", "field"),
+            ("quiet", "field"),
+            ("bad", "paper"),
         ];
         for (text, ground) in pairs {
             let ratio = contrast(colour(text), colour(ground));
             assert!(ratio >= 4.5, "{text} on {ground}: {ratio:.2}");
+        }
+        // What says where to enter something (WCAG 2.2, 1.4.11).
+        for ground in ["field", "paper"] {
+            assert!(contrast(colour("edge"), colour(ground)) >= 3.0, "edge on {ground}");
         }
         // Signs and monograms stand on a tint of themselves; as large shapes they need 3.
         let tint = scheme.split_once("--tint: ").unwrap().1.split_once('%').unwrap().0.parse::<f64>().unwrap() / 100.0;
@@ -301,11 +381,14 @@ fn mixed(a: u32, b: u32, part: f64) -> u32 {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     // A32, A33
     #[test]
     fn no_value_changes_the_document(value in "\\PC{0,40}") {
         let language = &Language::all()[0];
-        for (page, plain) in reached_by(language, &value).iter().zip(reached_by(language, "plain")) {
+        let pages = |value| reached_by(language, value).into_iter().chain(forms(language, value));
+        for (page, plain) in pages(&value).zip(pages("plain")) {
             prop_assert_eq!(elements(&page.html), elements(&plain.html));
         }
     }

@@ -16,7 +16,12 @@ use onbehalf_engine::{
     time::Timestamp,
     vault::KeySource,
 };
-use onbehalf_gateway::{Listener, handle, headers, language::Language, pages, paths, router, serves_store_of};
+use onbehalf_gateway::{
+    Listener, handle, headers,
+    language::Language,
+    pages::{self, Form},
+    paths, router, serves_store_of,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -120,7 +125,7 @@ async fn a_pages_own_policy_differs_in_where_its_form_leads_alone() {
         asks: Asks::Consent { scopes: Vec::new(), authorize_origin: "https://accounts.google.com".into() },
         expires_at: Timestamp::from_millis(60_000),
     };
-    let page = pages::link(language, &link, Timestamp::from_millis(0));
+    let page = pages::link(language, &link, &Form::default(), Timestamp::from_millis(0));
     let end = OutcomePage { app_name: None, connector_name: "Gmail".into(), outcome: Outcome::Connected };
     let app = Router::new()
         .route("/link", axum::routing::get(move || async move { page }))
