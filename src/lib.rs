@@ -5,6 +5,7 @@
 //! the engine ([`instance`], [`settings`], [`environment`]) and asks it. [`promise`] makes the promise, which
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
 //! [`error`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the end.
+//! [`sandbox`] is for `testing.js` alone.
 
 mod actions;
 mod answers;
@@ -24,6 +25,7 @@ mod options;
 mod promise;
 mod response;
 mod runtime;
+mod sandbox;
 mod settings;
 mod signal;
 mod web;

@@ -1,6 +1,6 @@
 //! Where browsers come back: the gateway's pages, on a port of this machine or inside the app's own server.
 //!
-//! The one file that knows the gateway.
+//! The one file that knows the gateway, and what the sandbox shows.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use onbehalf_engine::{Engine, Result};
 use onbehalf_gateway::Listener;
+use onbehalf_sandbox::Sandbox;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,13 @@ use tokio_util::sync::CancellationToken;
 pub(crate) type WebRequest = Request<Bytes>;
 /// What the pages answer.
 pub(crate) type WebResponse = Response<Bytes>;
+
+/// What browsers meet: the pages of the engine, and the sandbox's where there is one.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) sandbox: Option<Arc<Sandbox>>,
+}
 
 /// A port of this machine's loopback addresses that is ours, before anything is served on it.
 pub(crate) struct Bound {
@@ -30,10 +38,14 @@ pub(crate) async fn bind(port: u16) -> Result<Bound> {
 }
 
 impl Bound {
-    /// Serves the pages of `engine`, in a task of the runtime: that keeps no process alive.
-    pub(crate) fn serve(self, engine: Arc<Engine>) -> Serving {
+    /// Serves the pages of `site`, in a task of the runtime: that keeps no process alive.
+    pub(crate) fn serve(self, site: Site) -> Serving {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(self.listener.serve(engine, stop.clone().cancelled_owned()));
+        let listener = match site.sandbox {
+            Some(sandbox) => self.listener.beside(onbehalf_sandbox::router(sandbox)),
+            None => self.listener,
+        };
+        let task = tokio::spawn(listener.serve(site.engine, stop.clone().cancelled_owned()));
         Serving { stop, task }
     }
 }
@@ -54,6 +66,10 @@ impl Serving {
 }
 
 /// Answers one request.
-pub(crate) async fn answer(engine: Arc<Engine>, request: WebRequest) -> WebResponse {
-    onbehalf_gateway::handle(onbehalf_gateway::router(engine), request).await
+pub(crate) async fn answer(site: Site, request: WebRequest) -> WebResponse {
+    let router = match site.sandbox {
+        Some(sandbox) => onbehalf_gateway::router_beside(site.engine, onbehalf_sandbox::router(sandbox)),
+        None => onbehalf_gateway::router(site.engine),
+    };
+    onbehalf_gateway::handle(router, request).await
 }

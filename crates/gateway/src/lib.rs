@@ -17,4 +17,4 @@ mod routes;
 mod scopes;
 
 pub use listener::Listener;
-pub use routes::{handle, paths, router};
+pub use routes::{handle, paths, router, router_beside};

@@ -5,7 +5,7 @@ use url::Url;
 use super::{Asks, LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
 use crate::{
     Engine, Error, Result, UserVerification,
-    accounts::AccountBy,
+    accounts::{Account, AccountBy, AccountRef},
     connections::check::check_scopes,
     names::Organization,
     rows::{FlowFacts, FlowStatus, StoredAccount, StoredConnection, StoredFlow},
@@ -67,6 +67,17 @@ impl Engine {
             },
             expires_at: flow.expires_at,
         })
+    }
+
+    /// Whose account a link is for. For whoever plays the person: a page shows less of it ([`Engine::link_page`]).
+    ///
+    /// # Errors
+    /// `LINK_NOT_FOUND`, `LINK_EXPIRED`, `LINK_USED`.
+    pub async fn account_of_link(&self, token: &str) -> Result<Account> {
+        self.ensure_open()?;
+        let flow = self.linked_flow(token).await?;
+        let by = AccountBy::Id(flow.account_id);
+        self.account(&AccountRef { organization: flow.organization, by }).await
     }
 
     /// The flow of a link that can still be used.
