@@ -1,10 +1,4 @@
-import type {
-  Actions,
-  CallOptions,
-  ConnectedAccount,
-  Onbehalf,
-  OnbehalfOptions,
-} from './index.js'
+import type { Actions, CallOptions, ConnectedAccount, Onbehalf, OnbehalfOptions } from './index.js'
 
 /** Which of an environment's options make sense in a test. The variables of your machine are not read. */
 export type SandboxOptions = Pick<

@@ -82,18 +82,16 @@ class Sandbox {
   }
 
   get requests() {
-    return native
-      .sandboxRequests(this.onbehalf)
-      .map(([at, method, path, query, headers, user, grantType, status]) => ({
-        at: new Date(at),
-        method,
-        path,
-        query,
-        headers,
-        user: user ?? undefined,
-        grantType: grantType ?? undefined,
-        status: status ?? undefined,
-      }))
+    return native.sandboxRequests(this.onbehalf).map(([at, method, path, query, headers, user, grantType, status]) => ({
+      at: new Date(at),
+      method,
+      path,
+      query,
+      headers,
+      user: user ?? undefined,
+      grantType: grantType ?? undefined,
+      status: status ?? undefined,
+    }))
   }
 }
 

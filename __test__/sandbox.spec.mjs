@@ -1,4 +1,6 @@
 /** The sandbox as somebody meets it who has just installed the package: no configuration, and a browser. */
+import { randomBytes } from 'node:crypto'
+
 import test from 'ava'
 
 import { failure, open } from './door.mjs'
@@ -67,7 +69,7 @@ test('the consent page is as strict as every page', async (t) => {
 })
 
 test('it is mounted with the pages', async (t) => {
-  const { actions, handler } = open(t, { publicUrl: 'http://localhost:3000/agents' })
+  const { actions, handler } = open(t, { publicUrl: 'http://localhost:3000/agents', port: undefined })
   const { link } = await actions.getAuthorizationLink(account)
   const started = await handler(
     new Request(link, { method: 'POST', headers: { origin: 'http://localhost:3000' }, body: '' }),
@@ -83,11 +85,14 @@ test('the connector is listed; its connections are, once they are used', async (
   t.deepEqual(await actions.listConnections(), { connections: [] })
   await actions.getAuthorizationLink(account)
   const { connections } = await actions.listConnections()
-  t.deepEqual(connections.map(({ connectionName }) => connectionName), ['sandbox'])
+  t.deepEqual(
+    connections.map(({ name }) => name),
+    ['sandbox'],
+  )
 })
 
 test('elsewhere than on loopback there is no sandbox', async (t) => {
-  const key = Buffer.alloc(32).toString('base64')
+  const key = randomBytes(32).toString('base64')
   const { actions, connectors } = open(t, {
     port: undefined,
     publicUrl: 'https://connect.example',
@@ -116,5 +121,5 @@ test('one’s own connector and connection of that name go first', async (t) => 
   const other = open(t, { connections: { sandbox: gmail } })
   await other.actions.getAuthorizationLink(account)
   const { connections } = await other.actions.listConnections()
-  t.like(connections[0], { connectionName: 'sandbox', connector: 'gmail' })
+  t.like(connections[0], { name: 'sandbox', connector: 'gmail' })
 })

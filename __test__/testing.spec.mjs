@@ -60,7 +60,10 @@ test('what is sent is echoed, without the credential', async (t) => {
 test('any number of bytes and any status can be asked for', async (t) => {
   const { actions } = await connected(t)
   const bytes = await (await actions.request({ ...account, path: '/bytes/200000' })).bytes()
-  t.deepEqual(new Uint8Array(bytes), Uint8Array.from({ length: 200_000 }, (_, index) => index % 256))
+  t.deepEqual(
+    new Uint8Array(bytes),
+    Uint8Array.from({ length: 200_000 }, (_, index) => index % 256),
+  )
   for (const status of [204, 302, 404, 429, 500]) {
     const answer = await actions.request({ ...account, path: `/status/${status}` })
     t.is(answer.status, status)
@@ -144,6 +147,8 @@ test('a refresh whose answer is lost asks for the person again, and says why', a
   sandbox.dropNext({ path: '/token' })
   await t.throwsAsync(me(sandbox), { code: 'PROVIDER_UNAVAILABLE' })
   t.is((await details(sandbox)).status, 'ACTIVE', 'it is not known yet')
+  // The next try betrays the refresh token's reuse, which is proof.
+  sandbox.advance({ minutes: 5 })
   await t.throwsAsync(me(sandbox), { code: 'REAUTHORIZATION_REQUIRED' })
   t.like(await details(sandbox), { status: 'EXPIRED', reason: 'lost_rotation' })
 })
@@ -171,10 +176,17 @@ test('narrowed scopes show on the account after the next refresh', async (t) => 
 
 test('a moved clock lets a token be refreshed before it ends', async (t) => {
   const sandbox = await connected(t)
+  const held = sandbox.holdNext({ path: '/token' })
   sandbox.advance({ minutes: 55 })
-  t.is((await me(sandbox)).status, 200)
+  t.is((await me(sandbox)).status, 200, 'the token still works, and nobody waits for the next')
+  await held.arrived()
+  held.release()
   t.is(refreshes(sandbox), 1)
-  t.deepEqual(sandbox.requests.filter(({ status }) => status === 401), [])
+  t.deepEqual(
+    sandbox.requests.filter(({ status }) => status === 401),
+    [],
+  )
+  t.is((await me(sandbox)).status, 200)
   sandbox.advance({ days: 1, hours: 2, minutes: 3, seconds: 4, milliseconds: 5 })
   t.is((await me(sandbox)).status, 200)
   t.is(refreshes(sandbox), 2)
@@ -236,7 +248,10 @@ test('misuse is refused, and names what is wrong', async (t) => {
   const gmail = await sandbox.actions.getAuthorizationLink({ ...account, connectionName: 'gmail' })
   const refused = {
     'an identifier that is not known': ['CONNECTED_ACCOUNT_NOT_FOUND', () => sandbox.revoke({ identifier: 'nobody' })],
-    'a person who has not authorized': ['INVALID_ARGUMENT', () => sandbox.revoke({ ...account, connectionName: 'gmail' })],
+    'a person who has not authorized': [
+      'INVALID_ARGUMENT',
+      () => sandbox.revoke({ ...account, connectionName: 'gmail' }),
+    ],
     'a connection without an identifier': ['INVALID_ARGUMENT', () => sandbox.revoke({ connectionName: 'sandbox' })],
     'a link of elsewhere': ['INVALID_ARGUMENT', () => sandbox.grant('https://elsewhere.example/connect/abc')],
     'no link': ['INVALID_ARGUMENT', () => sandbox.grant()],

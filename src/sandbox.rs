@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use napi::{
-    Env, Result as NapiResult, Unknown,
+    Env, Result, Unknown,
     bindgen_prelude::{External, PromiseRaw, ToNapiValue},
 };
 use napi_derive::napi;
-use onbehalf_engine::{Engine, Error, Result, connect::NewLink};
+use onbehalf_engine::{Engine, Error, connect::NewLink};
 use onbehalf_sandbox::{
     Arrival, Reply, Sandbox,
     faults::{Fault, Held},
@@ -34,11 +34,9 @@ use crate::{
     promise::{Abandoned, promise},
 };
 
-type Promised<'env, T> = NapiResult<PromiseRaw<'env, T>>;
-
 /// Opens the environment, which must have a sandbox.
 #[napi(skip_typescript)]
-pub fn sandbox_open<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Promised<'env, ()> {
+pub fn sandbox_open<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
     drive::<NoOptions, Nothing, _, _>(env, onbehalf, options, |_, _, _| async { Ok(()) })
 }
 
@@ -48,7 +46,7 @@ pub fn sandbox_connect<'env>(
     env: &'env Env,
     onbehalf: &Onbehalf,
     options: Unknown<'_>,
-) -> Promised<'env, ConnectedAccount> {
+) -> Result<PromiseRaw<'env, ConnectedAccount>> {
     drive::<ConnectOptions, Connect, _, _>(env, onbehalf, options, |engine, sandbox, asked| async move {
         let new = NewLink { account: asked.account, scopes: None, user_verify_url: None, state: None };
         Ok(sandbox.connect(&engine, new, asked.consent).await?.into())
@@ -57,7 +55,11 @@ pub fn sandbox_connect<'env>(
 
 /// Consents to a link. Says where the browser ends.
 #[napi(skip_typescript)]
-pub fn sandbox_grant<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Promised<'env, String> {
+pub fn sandbox_grant<'env>(
+    env: &'env Env,
+    onbehalf: &Onbehalf,
+    options: Unknown<'_>,
+) -> Result<PromiseRaw<'env, String>> {
     drive::<GrantOptions, Follow, _, _>(env, onbehalf, options, |engine, sandbox, asked| async move {
         sandbox.grant(&engine, &asked.link, asked.consent).await.map(Url::into)
     })
@@ -65,7 +67,11 @@ pub fn sandbox_grant<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknown
 
 /// Refuses a link. Says where the browser ends.
 #[napi(skip_typescript)]
-pub fn sandbox_deny<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Promised<'env, String> {
+pub fn sandbox_deny<'env>(
+    env: &'env Env,
+    onbehalf: &Onbehalf,
+    options: Unknown<'_>,
+) -> Result<PromiseRaw<'env, String>> {
     drive::<DenyOptions, Follow, _, _>(env, onbehalf, options, |engine, sandbox, asked| async move {
         sandbox.deny(&engine, &asked.link).await.map(Url::into)
     })
@@ -77,7 +83,7 @@ pub fn sandbox_expire_access_tokens<'env>(
     env: &'env Env,
     onbehalf: &Onbehalf,
     options: Unknown<'_>,
-) -> Promised<'env, ()> {
+) -> Result<PromiseRaw<'env, ()>> {
     drive::<WhoseOptions, Whose, _, _>(env, onbehalf, options, |engine, sandbox, whose| async move {
         sandbox.expire(&engine, whose.account.as_ref()).await
     })
@@ -85,7 +91,7 @@ pub fn sandbox_expire_access_tokens<'env>(
 
 /// Takes grants and keys back.
 #[napi(skip_typescript)]
-pub fn sandbox_revoke<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Promised<'env, ()> {
+pub fn sandbox_revoke<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
     drive::<WhoseOptions, Whose, _, _>(env, onbehalf, options, |engine, sandbox, whose| async move {
         sandbox.revoke(&engine, whose.account.as_ref()).await
     })
@@ -93,7 +99,11 @@ pub fn sandbox_revoke<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknow
 
 /// Takes scopes from grants.
 #[napi(skip_typescript)]
-pub fn sandbox_narrow_scopes<'env>(env: &'env Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Promised<'env, ()> {
+pub fn sandbox_narrow_scopes<'env>(
+    env: &'env Env,
+    onbehalf: &Onbehalf,
+    options: Unknown<'_>,
+) -> Result<PromiseRaw<'env, ()>> {
     drive::<NarrowOptions, Whose, _, _>(env, onbehalf, options, |engine, sandbox, whose| async move {
         sandbox.narrow(&engine, whose.account.as_ref(), &whose.scopes).await
     })
@@ -101,7 +111,7 @@ pub fn sandbox_narrow_scopes<'env>(env: &'env Env, onbehalf: &Onbehalf, options:
 
 /// Makes a static key.
 #[napi(skip_typescript)]
-pub fn sandbox_issue_key(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> NapiResult<String> {
+pub fn sandbox_issue_key(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<String> {
     tell(env, onbehalf, options, |sandbox, asked: KeyOptions| {
         sandbox.issue_key(asked.user.as_deref(), asked.permissions.as_deref())
     })
@@ -109,31 +119,31 @@ pub fn sandbox_issue_key(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -
 
 /// Lets the next requests fail.
 #[napi(skip_typescript)]
-pub fn sandbox_fail_next(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> NapiResult<()> {
+pub fn sandbox_fail_next(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<()> {
     tell(env, onbehalf, options, |sandbox, asked: FailOptions| sandbox.add_fault(Fault::try_from(asked)?))
 }
 
 /// Lets the next requests take longer.
 #[napi(skip_typescript)]
-pub fn sandbox_slow_next(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> NapiResult<()> {
+pub fn sandbox_slow_next(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<()> {
     tell(env, onbehalf, options, |sandbox, asked: SlowOptions| sandbox.add_fault(Fault::try_from(asked)?))
 }
 
 /// Loses the next answers.
 #[napi(skip_typescript)]
-pub fn sandbox_drop_next(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> NapiResult<()> {
+pub fn sandbox_drop_next(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<()> {
     tell(env, onbehalf, options, |sandbox, asked: DropOptions| sandbox.add_fault(Fault::try_from(asked)?))
 }
 
 /// Holds the next request.
 #[napi(skip_typescript)]
-pub fn sandbox_hold_next(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> NapiResult<External<Held>> {
+pub fn sandbox_hold_next(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<External<Held>> {
     tell(env, onbehalf, options, |sandbox, asked: HoldOptions| sandbox.hold_next(asked.path).map(External::new))
 }
 
 /// Waits until a request is held.
 #[napi(skip_typescript)]
-pub fn held_arrived<'env>(env: &'env Env, held: &External<Held>, options: Unknown<'_>) -> Promised<'env, ()> {
+pub fn held_arrived<'env>(env: &'env Env, held: &External<Held>, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
     attempt(env, || {
         let Call::<'_, Nothing> { patience, .. } = Call::read::<NoOptions>(options)?;
         let held = Held::clone(held);
@@ -152,13 +162,13 @@ pub fn held_release(held: &External<Held>) {
 
 /// Answers in the API's place.
 #[napi(skip_typescript)]
-pub fn sandbox_reply(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> NapiResult<()> {
+pub fn sandbox_reply(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<()> {
     tell(env, onbehalf, options, |sandbox, asked: ReplyOptions| sandbox.reply(Reply::try_from(asked)?))
 }
 
 /// Moves the clock.
 #[napi(skip_typescript)]
-pub fn sandbox_advance(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> NapiResult<()> {
+pub fn sandbox_advance(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> Result<()> {
     tell(env, onbehalf, options, |sandbox, asked: AdvanceOptions| {
         sandbox.advance(Duration::try_from(asked)?);
         Ok(())
@@ -167,7 +177,7 @@ pub fn sandbox_advance(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> 
 
 /// What has arrived, the oldest first.
 #[napi(skip_typescript)]
-pub fn sandbox_requests(env: &Env, onbehalf: &Onbehalf) -> NapiResult<Vec<Arrived>> {
+pub fn sandbox_requests(env: &Env, onbehalf: &Onbehalf) -> Result<Vec<Arrived>> {
     attempt(env, || Ok(onbehalf.instance().sandbox()?.arrivals().into_iter().map(arrived).collect()))
 }
 
@@ -193,12 +203,12 @@ fn drive<'env, O, P, T, F>(
     onbehalf: &Onbehalf,
     options: Unknown<'_>,
     act: impl FnOnce(Arc<Engine>, Arc<Sandbox>, P) -> F + Send + 'static,
-) -> Promised<'env, T>
+) -> Result<PromiseRaw<'env, T>>
 where
     O: DeserializeOwned,
     P: TryFrom<O, Error = Error> + Send + 'static,
     T: ToNapiValue + Send + 'static,
-    F: Future<Output = Result<T>> + Send,
+    F: Future<Output = onbehalf_engine::Result<T>> + Send,
 {
     attempt(env, || {
         let Call { asked, patience } = Call::read::<O>(options)?;
@@ -216,8 +226,8 @@ fn tell<O: DeserializeOwned, T>(
     env: &Env,
     onbehalf: &Onbehalf,
     options: Unknown<'_>,
-    act: impl FnOnce(&Sandbox, O) -> Result<T>,
-) -> NapiResult<T> {
+    act: impl FnOnce(&Sandbox, O) -> onbehalf_engine::Result<T>,
+) -> Result<T> {
     attempt(env, || {
         let asked = decode(Argument::read(options)?.value)?;
         Ok(act(&*onbehalf.instance().sandbox()?, asked)?)

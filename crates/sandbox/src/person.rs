@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onbehalf_engine::{
     Engine, Error, Result,
     accounts::{Account, AccountRef},
-    connect::{Arrival, NewLink, Outcome},
+    connect::{Arrival, Asks, NewLink, Outcome},
     names::Identifier,
     secret::ExposeSecret as _,
 };
@@ -37,10 +37,14 @@ impl Sandbox {
     /// `INVALID_ARGUMENT` for what is no link to the sandbox, `LINK_…`, and what [`Engine::callback`] says.
     pub async fn grant(&self, engine: &Arc<Engine>, link: &str, consent: Consent) -> Result<Url> {
         let user = consent.user.as_deref().map(check_user).transpose()?;
+        // Before the link is used up: what is refused here can be mended.
+        let page = engine.link_page(token_of(engine.public_url(), link)?).await?;
+        if let (Some(scopes), Asks::Consent { scopes: asked, .. }) = (&consent.scopes, &page.asks) {
+            check_scopes(scopes, asked)?;
+        }
         self.follow(engine, link, |account, request| {
             let user = user.unwrap_or(&account.identifier);
             let scopes = consent.scopes.as_ref().unwrap_or(&request.scopes);
-            check_scopes(scopes, &request.scopes)?;
             self.allow(request, user, scopes)
         })
         .await
@@ -136,6 +140,9 @@ impl Sandbox {
         let token = token_of(engine.public_url(), link)?;
         let account = engine.account_of_link(token).await?;
         check_connector(&account, "link")?;
+        if let Asks::Credential { .. } = engine.link_page(token).await?.asks {
+            return Err(Error::invalid("link", "asks for a key, not for consent"));
+        }
         let started = engine.start(token).await?;
         let query = started.authorize_url.query().unwrap_or_default();
         let request = self.provider(|provider| provider.consent_request(&Parameters::parse(query.as_bytes())));
