@@ -32,6 +32,7 @@ export declare const getToken: Actions['getToken']
 export declare const listConnectedAccounts: Actions['listConnectedAccounts']
 export declare const listConnections: Actions['listConnections']
 export declare const request: Actions['request']
+export declare const updateConnectedAccount: Actions['updateConnectedAccount']
 export declare const upsertConnectedAccount: Actions['upsertConnectedAccount']
 export declare const verifyConnectedAccountUser: Actions['verifyConnectedAccountUser']
 export declare const waitForConnectedAccount: Actions['waitForConnectedAccount']
@@ -51,6 +52,21 @@ export interface CallOptions {
 export type RequestParameters = Record<string, Parameter | Parameter[] | undefined>
 /** One value of a parameter. */
 export type Parameter = string | number | boolean
+
+/** A credential that you bring: a token granted to your app elsewhere, or what a person would enter in the link's form. */
+export type NewAuthorizationDetails =
+  { oauthToken: NewOauthToken; staticAuth?: undefined } | { staticAuth: StaticAuth; oauthToken?: undefined }
+
+/** A token that was granted elsewhere, to the app that the connection names. */
+export interface NewOauthToken {
+  accessToken: string
+  /** Brings the next access token. From now on onbehalf alone may use it. */
+  refreshToken?: string
+  /** What the person granted. */
+  scopes?: string[]
+  /** When the access token ends. Left out, it is used until the provider refuses it. */
+  expiresAt?: Date
+}
 
 /** Whether a connected account can be used. */
 export type ConnectorStatus =
@@ -104,6 +120,8 @@ export type ErrorCode =
   | 'AUTHORIZATION_FAILED'
   | 'USER_MISMATCH'
   | 'IDENTITY_CHANGED'
+  | 'CREDENTIAL_REFUSED'
+  | 'PERMISSION_MISSING'
   | 'VERIFY_URL_NOT_ALLOWED'
   | 'USER_VERIFICATION_UNDECIDED'
   | 'NOT_SUPPORTED'
@@ -149,7 +167,8 @@ export declare class Actions {
    */
   verifyConnectedAccountUser(options: VerifyOptions & CallOptions): Promise<UserVerified>
   /**
-   * The connected account of a person, made (`PENDING_AUTH`) when there is none.
+   * The connected account of a person, made (`PENDING_AUTH`) when there is none. A credential that you bring is put
+   * into it, as `createConnectedAccount` and `updateConnectedAccount` do.
    *
    * ```ts
    * const { connectedAccount } = await actions.getOrCreateConnectedAccount({
@@ -162,12 +181,28 @@ export declare class Actions {
   getOrCreateConnectedAccount(options: NewAccountOptions & CallOptions): Promise<ConnectedAccountResponse>
   /** Another name of `getOrCreateConnectedAccount`. */
   upsertConnectedAccount(options: NewAccountOptions & CallOptions): Promise<ConnectedAccountResponse>
-  /** The connected account with its token, refreshed first when it is about to end. */
+  /** The connected account with its credential; a token is refreshed first when it is about to end. */
   getConnectedAccount(options: AccountOptions & CallOptions): Promise<ConnectedAccountResponse>
   /** The connected account without its token. */
   getConnectedAccountDetails(options: AccountOptions & CallOptions): Promise<ConnectedAccountResponse>
-  /** Makes a connected account, without a credential. Fails when there is one. */
+  /**
+   * Makes a connected account: `PENDING_AUTH`, or `ACTIVE` with a credential that you bring. A static credential is
+   * tried at the provider first. Fails when there is an account.
+   */
   createConnectedAccount(options: NewAccountOptions & CallOptions): Promise<ConnectedAccountResponse>
+  /**
+   * Replaces a connected account's credential by one that you bring, whatever state the account is in; it is `ACTIVE`
+   * then. A token without a refresh token leaves none: the old one belongs to another grant.
+   *
+   * ```ts
+   * await actions.updateConnectedAccount({
+   *   connectionName: 'openai',
+   *   identifier: 'user_123',
+   *   authorizationDetails: { staticAuth: { details: { api_key } } },
+   * })
+   * ```
+   */
+  updateConnectedAccount(options: AccountUpdateOptions & CallOptions): Promise<ConnectedAccountResponse>
   /** Deletes a connected account with its credential. */
   deleteConnectedAccount(options: AccountOptions & CallOptions): Promise<void>
   /** Destroys a connected account's credential and keeps the account. */
@@ -311,9 +346,24 @@ export interface AccountOptions {
   organizationId?: string
 }
 
-/** A connected account's credential. */
+/** A connected account, and the credential to put in the place of its own. */
+export interface AccountUpdateOptions {
+  /** The connection's name, such as `gmail`. */
+  connectionName?: string
+  /** Your app's own id of the person. */
+  identifier?: string
+  /** The connected account's id, `ca_…`, instead of the two. */
+  connectedAccountId?: string
+  /** The tenant of your app that the account belongs to, where it has several. */
+  organizationId?: string
+  /** The new credential. It replaces the old one whole: its refresh token too. */
+  authorizationDetails: NewAuthorizationDetails
+}
+
+/** A connected account's credential: a token, or what the person entered. */
 export interface AuthorizationDetails {
-  oauthToken: OauthToken
+  oauthToken?: OauthToken
+  staticAuth?: StaticAuth
 }
 
 /** A one-time URL that starts an authorization. */
@@ -564,7 +614,7 @@ export interface Listening {
   url: string
 }
 
-/** A connected account to make. */
+/** A connected account to make, and the credential to put into it. */
 export interface NewAccountOptions {
   /** The connection's name, such as `gmail`. */
   connectionName: string
@@ -572,6 +622,8 @@ export interface NewAccountOptions {
   identifier: string
   /** The tenant of your app that the account belongs to, where it has several. */
   organizationId?: string
+  /** A credential that you have already: the account is `ACTIVE` with it. */
+  authorizationDetails?: NewAuthorizationDetails
 }
 
 /** A connection to make. */
@@ -682,6 +734,11 @@ export interface RequestOptions {
   formData?: RequestParameters
   /** Further headers. Those that carry the credential, or concern the connection itself, are not yours to set. */
   headers?: Record<string, string>
+}
+
+/** What a person entered, by the connector's field. */
+export interface StaticAuth {
+  details: Record<string, string>
 }
 
 /** Whose token is wanted. */

@@ -91,6 +91,7 @@ module.exports.getToken = actions.getToken
 module.exports.listConnectedAccounts = actions.listConnectedAccounts
 module.exports.listConnections = actions.listConnections
 module.exports.request = actions.request
+module.exports.updateConnectedAccount = actions.updateConnectedAccount
 module.exports.upsertConnectedAccount = actions.upsertConnectedAccount
 module.exports.verifyConnectedAccountUser = actions.verifyConnectedAccountUser
 module.exports.waitForConnectedAccount = actions.waitForConnectedAccount

@@ -39,6 +39,8 @@ export declare class Sandbox implements AsyncDisposable {
   grant(link: string, options?: ConsentOptions & CallOptions): Promise<LinkFollowed>
   /** Follows a link, and refuses. */
   deny(link: string, options?: CallOptions): Promise<LinkFollowed>
+  /** Follows a link that asks for a key, and enters one of `issueKey`. Rejects with what a wrong key is refused with. */
+  submitKey(link: string, key: string, options?: CallOptions): Promise<LinkFollowed>
 
   /** Ends access tokens, as time does: the next request is answered with 401, and leads to a refresh. */
   expireAccessTokens(options?: WhoseOptions & CallOptions): Promise<void>

@@ -37,6 +37,10 @@ class Sandbox {
     return { redirectUrl: await native.sandboxDeny(this.onbehalf, { ...options, link }) }
   }
 
+  async submitKey(link, key, options) {
+    return { redirectUrl: await native.sandboxSubmitKey(this.onbehalf, { ...options, link, key }) }
+  }
+
   expireAccessTokens(options) {
     return native.sandboxExpireAccessTokens(this.onbehalf, options)
   }
@@ -105,7 +109,7 @@ const told = (method) =>
     }
   }
 
-const waiting = ['connect', 'grant', 'deny', 'expireAccessTokens', 'revoke', 'narrowScopes', 'close']
+const waiting = ['connect', 'grant', 'deny', 'submitKey', 'expireAccessTokens', 'revoke', 'narrowScopes', 'close']
 for (const name of waiting) Sandbox.prototype[name] = lifted(Sandbox.prototype[name])
 for (const name of ['issueKey', 'reply', 'failNext', 'slowNext', 'holdNext', 'dropNext', 'advance'])
   Sandbox.prototype[name] = told(Sandbox.prototype[name])

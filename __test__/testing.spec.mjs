@@ -276,6 +276,22 @@ test('misuse is refused, and names what is wrong', async (t) => {
   }
 })
 
+test('a key is entered, works, and is taken back', async (t) => {
+  const sandbox = await open(t)
+  const person = { connectionName: 'sandbox_key', identifier: 'user_123' }
+  const { link } = await sandbox.actions.getAuthorizationLink(person)
+  await t.throwsAsync(sandbox.grant(link), { code: 'INVALID_ARGUMENT', message: /submitKey/ })
+  const wrong = await failure(() => sandbox.submitKey(link, 'sandbox-key-that-nobody-issued'))
+  const powerless = await failure(() => sandbox.submitKey(link, sandbox.issueKey({ permissions: [] })))
+  t.not(wrong.message, powerless.message, 'a wrong key is not one that may do nothing')
+
+  await sandbox.submitKey(link, sandbox.issueKey({ user: 'grace' }))
+  t.like((await sandbox.actions.request({ ...person, path: '/me' })).data, { id: 'grace' })
+  await sandbox.revoke(person)
+  t.is((await sandbox.actions.request({ ...person, path: '/me' })).status, 401)
+  t.is((await sandbox.connect({ ...person, identifier: 'user_456' })).providerAccountId, 'user_456')
+})
+
 test('a link that failed can be granted with what it asks for', async (t) => {
   const sandbox = await open(t)
   const { link } = await sandbox.actions.getAuthorizationLink(account)

@@ -15,13 +15,13 @@ use crate::{
     answers::{
         AccessToken, AuthorizationLink, ConnectedAccountList, ConnectedAccountResponse, ConnectionList, UserVerified,
     },
-    asked::{ConnectionQuery, NewAccount, TokenWanted, Verification},
+    asked::{AccountUpdate, ConnectionQuery, NewAccount, TokenWanted, Verification},
     call::{Call, attempt, call},
     exit::enlist,
     instance::Instance,
     options::{
-        AccountListOptions, AccountOptions, ConnectionListOptions, LinkOptions, NewAccountOptions, RequestOptions,
-        TokenOptions, VerifyOptions,
+        AccountListOptions, AccountOptions, AccountUpdateOptions, ConnectionListOptions, LinkOptions,
+        NewAccountOptions, RequestOptions, TokenOptions, VerifyOptions,
     },
     promise::{Abandoned, promise},
     response::ApiResponse,
@@ -82,7 +82,8 @@ impl Actions {
         })
     }
 
-    /// The connected account of a person, made (`PENDING_AUTH`) when there is none.
+    /// The connected account of a person, made (`PENDING_AUTH`) when there is none. A credential that you bring is put
+    /// into it, as `createConnectedAccount` and `updateConnectedAccount` do.
     ///
     /// ```ts
     /// const { connectedAccount } = await actions.getOrCreateConnectedAccount({
@@ -101,7 +102,8 @@ impl Actions {
         options: Unknown<'_>,
     ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
         call::<NewAccountOptions, _, _, _, _>(env, &self.instance, options, |engine, asked: NewAccount| async move {
-            engine.get_or_create_account(&asked.organization, &asked.connection, &asked.identifier).await
+            let NewAccount { organization, connection, identifier, brought } = asked;
+            engine.get_or_create_account(&organization, &connection, &identifier, brought).await
         })
     }
 
@@ -118,7 +120,7 @@ impl Actions {
         self.get_or_create_connected_account(env, options)
     }
 
-    /// The connected account with its token, refreshed first when it is about to end.
+    /// The connected account with its credential; a token is refreshed first when it is about to end.
     #[napi(
         ts_args_type = "options: AccountOptions & CallOptions",
         ts_return_type = "Promise<ConnectedAccountResponse>"
@@ -129,7 +131,7 @@ impl Actions {
         options: Unknown<'_>,
     ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
         call::<AccountOptions, _, _, _, _>(env, &self.instance, options, |engine, account: AccountRef| async move {
-            engine.account_with_token(&account).await
+            engine.account_with_credential(&account).await
         })
     }
 
@@ -148,7 +150,8 @@ impl Actions {
         })
     }
 
-    /// Makes a connected account, without a credential. Fails when there is one.
+    /// Makes a connected account: `PENDING_AUTH`, or `ACTIVE` with a credential that you bring. A static credential is
+    /// tried at the provider first. Fails when there is an account.
     #[napi(
         ts_args_type = "options: NewAccountOptions & CallOptions",
         ts_return_type = "Promise<ConnectedAccountResponse>"
@@ -159,8 +162,36 @@ impl Actions {
         options: Unknown<'_>,
     ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
         call::<NewAccountOptions, _, _, _, _>(env, &self.instance, options, |engine, asked: NewAccount| async move {
-            engine.create_account(&asked.organization, &asked.connection, &asked.identifier).await
+            let NewAccount { organization, connection, identifier, brought } = asked;
+            engine.create_account(&organization, &connection, &identifier, brought).await
         })
+    }
+
+    /// Replaces a connected account's credential by one that you bring, whatever state the account is in; it is `ACTIVE`
+    /// then. A token without a refresh token leaves none: the old one belongs to another grant.
+    ///
+    /// ```ts
+    /// await actions.updateConnectedAccount({
+    ///   connectionName: 'openai',
+    ///   identifier: 'user_123',
+    ///   authorizationDetails: { staticAuth: { details: { api_key } } },
+    /// })
+    /// ```
+    #[napi(
+        ts_args_type = "options: AccountUpdateOptions & CallOptions",
+        ts_return_type = "Promise<ConnectedAccountResponse>"
+    )]
+    pub fn update_connected_account<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
+        call::<AccountUpdateOptions, _, _, _, _>(
+            env,
+            &self.instance,
+            options,
+            |engine, asked: AccountUpdate| async move { engine.update_account(&asked.account, asked.brought).await },
+        )
     }
 
     /// Deletes a connected account with its credential.

@@ -7,7 +7,7 @@ use napi::{
 };
 use napi_derive::napi;
 use onbehalf_engine::{
-    accounts::{Account, AccountPage, Status, Token},
+    accounts::{Account, AccountPage, Disclosed, Status, Token},
     connect::{Link, Verified},
     connections::{Connection, ConnectionPage, Endpoints},
     connectors::{AuthMethodSummary, ConnectorSummary, FieldSummary},
@@ -109,10 +109,18 @@ pub struct ConnectedAccount {
     pub authorization_details: Option<AuthorizationDetails>,
 }
 
-/// A connected account's credential.
+/// A connected account's credential: a token, or what the person entered.
 #[napi(object, object_from_js = false)]
 pub struct AuthorizationDetails {
-    pub oauth_token: OauthToken,
+    pub oauth_token: Option<OauthToken>,
+    pub static_auth: Option<StaticAuth>,
+}
+
+/// What a person entered, by the connector's field.
+#[napi(object, object_from_js = false)]
+pub struct StaticAuth {
+    #[napi(ts_type = "Record<string, string>")]
+    pub details: IndexMap<String, Told>,
 }
 
 /// An OAuth token as the provider issued it.
@@ -186,9 +194,21 @@ impl From<Account> for ConnectedAccountResponse {
     }
 }
 
-impl From<(Account, Option<Token>)> for ConnectedAccountResponse {
-    fn from((account, token): (Account, Option<Token>)) -> Self {
-        let authorization_details = token.map(|token| AuthorizationDetails { oauth_token: token.into() });
+impl From<Disclosed> for AuthorizationDetails {
+    fn from(credential: Disclosed) -> Self {
+        match credential {
+            Disclosed::Token(token) => Self { oauth_token: Some(token.into()), static_auth: None },
+            Disclosed::Fields(fields) => {
+                let details = fields.into_iter().map(|(name, value)| (name, Told(value))).collect();
+                Self { oauth_token: None, static_auth: Some(StaticAuth { details }) }
+            }
+        }
+    }
+}
+
+impl From<(Account, Option<Disclosed>)> for ConnectedAccountResponse {
+    fn from((account, credential): (Account, Option<Disclosed>)) -> Self {
+        let authorization_details = credential.map(Into::into);
         Self { connected_account: ConnectedAccount { authorization_details, ..account.into() } }
     }
 }

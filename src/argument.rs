@@ -6,7 +6,7 @@
 //! ours is held meanwhile, since a getter may call back in.
 
 use napi::{
-    JsString, JsValue as _, Unknown, ValueType,
+    JsDate, JsString, JsValue as _, Unknown, ValueType,
     bindgen_prelude::{
         FromNapiValue as _, JsObjectValue as _, KeyCollectionMode, KeyConversion, KeyFilter, Object, Uint8Array,
     },
@@ -36,6 +36,8 @@ pub(crate) enum Value {
     Text(Zeroizing<String>),
     /// A copy: what JavaScript does to the array later changes nothing.
     Bytes(Vec<u8>),
+    /// A `Date`, in milliseconds; nothing where it is none that there is.
+    Date(f64),
     Array(Vec<Value>),
     /// In the order of the object's keys; those whose value is `undefined` are left out.
     Object(Vec<(String, Value)>),
@@ -148,6 +150,12 @@ impl<'env> Reader<'env> {
         }
         if value.is_typedarray()? {
             return self.byte_array(value);
+        }
+        if value.is_date()? {
+            return match JsDate::from_unknown(value)?.value_of()? {
+                millis if millis.is_finite() => Ok(Value::Date(millis)),
+                _ => Err(self.refuse("must be a valid Date")),
+            };
         }
         let object = Object::from_unknown(value)?;
         if value.is_array()? {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use onbehalf_engine::{
     Error, Result,
-    accounts::{AccountBy, AccountQuery, AccountRef},
+    accounts::{AccountBy, AccountQuery, AccountRef, Brought, BroughtToken},
     connect::NewLink,
     connections::{ConnectionPatch, NewConnection},
     names::{ConnectionName, Identifier, Organization},
@@ -13,10 +13,11 @@ use onbehalf_engine::{
     secret::Secret,
 };
 
+use crate::decode::Date;
 use crate::options::{
-    AccountListOptions, AccountOptions, ConnectionListOptions, ConnectionOptions, ConnectionPatchOptions,
-    ConnectionRefOptions, ConnectorRefOptions, LinkOptions, NewAccountOptions, NewConnectionOptions, NoOptions,
-    RequestOptions, TokenOptions, VerifyOptions,
+    AccountListOptions, AccountOptions, AccountUpdateOptions, AuthorizationOption, ConnectionListOptions,
+    ConnectionOptions, ConnectionPatchOptions, ConnectionRefOptions, ConnectorRefOptions, LinkOptions,
+    NewAccountOptions, NewConnectionOptions, NoOptions, RequestOptions, TokenOptions, VerifyOptions,
 };
 
 /// How long a token must be valid when the caller does not say.
@@ -27,6 +28,13 @@ pub(crate) struct NewAccount {
     pub(crate) organization: Organization,
     pub(crate) connection: ConnectionName,
     pub(crate) identifier: Identifier,
+    pub(crate) brought: Option<Brought>,
+}
+
+/// A credential to put into a connected account.
+pub(crate) struct AccountUpdate {
+    pub(crate) account: AccountRef,
+    pub(crate) brought: Brought,
 }
 
 /// A connection, by name.
@@ -94,7 +102,39 @@ impl TryFrom<NewAccountOptions> for NewAccount {
             organization: organization(options.organization_id)?,
             connection: ConnectionName::parse(&options.connection_name)?,
             identifier: Identifier::parse(&options.identifier)?,
+            brought: options.authorization_details.map(Brought::try_from).transpose()?,
         })
+    }
+}
+
+impl TryFrom<AccountUpdateOptions> for AccountUpdate {
+    type Error = Error;
+
+    fn try_from(options: AccountUpdateOptions) -> Result<Self> {
+        let account = AccountOptions {
+            connection_name: options.connection_name,
+            identifier: options.identifier,
+            connected_account_id: options.connected_account_id,
+            organization_id: options.organization_id,
+        };
+        Ok(Self { account: account.try_into()?, brought: options.authorization_details.try_into()? })
+    }
+}
+
+impl TryFrom<AuthorizationOption> for Brought {
+    type Error = Error;
+
+    fn try_from(options: AuthorizationOption) -> Result<Self> {
+        match (options.oauth_token, options.static_auth) {
+            (Some(token), None) => Ok(Self::Token(BroughtToken {
+                access_token: token.access_token,
+                refresh_token: token.refresh_token,
+                expires_at: token.expires_at.map(|Date(moment)| moment),
+                scopes: token.scopes.unwrap_or_default(),
+            })),
+            (None, Some(fields)) => Ok(Self::Fields(fields.details)),
+            _ => Err(Error::invalid("authorizationDetails", "must have either `oauthToken` or `staticAuth`")),
+        }
     }
 }
 

@@ -4,10 +4,10 @@
 
 use std::fmt::{self, Display};
 
-use onbehalf_engine::Error;
+use onbehalf_engine::{Error, time::Timestamp};
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected,
-    Visitor,
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer as _, MapAccess,
+    SeqAccess, Unexpected, Visitor,
 };
 
 use crate::argument::{Value, path};
@@ -131,6 +131,9 @@ impl<'de> Deserializer<'de> for Value {
             Self::Number(number) => visitor.visit_f64(number),
             Self::Text(mut text) => visitor.visit_string(std::mem::take(&mut *text)),
             Self::Bytes(bytes) => visitor.visit_byte_buf(bytes),
+            Self::Date(_) => {
+                Err(Refusal::invalid("must be a plain object, an array or a Uint8Array, not an instance of a class"))
+            }
             Self::Array(values) => visitor.visit_seq(Elements { values: values.into_iter(), index: 0 }),
             Self::Object(entries) => visitor.visit_map(Entries { entries: entries.into_iter(), current: None }),
         }
@@ -144,8 +147,12 @@ impl<'de> Deserializer<'de> for Value {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Refusal> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Refusal> {
+        match self {
+            Self::Date(millis) if name == DATE => visitor.visit_i64(millis as i64),
+            _ if name == DATE => Err(Refusal::invalid("must be a Date")),
+            value => visitor.visit_newtype_struct(value),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -163,6 +170,31 @@ impl<'de> Deserializer<'de> for Value {
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
         tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// A moment that JavaScript gave as a `Date`, and as nothing else.
+pub struct Date(pub(crate) Timestamp);
+
+const DATE: &str = "Date";
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Millis;
+
+        impl Visitor<'_> for Millis {
+            type Value = Date;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a Date")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, millis: i64) -> Result<Date, E> {
+                Ok(Date(Timestamp::from_millis(millis)))
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(DATE, Millis)
     }
 }
 

@@ -32,6 +32,7 @@ export declare const getToken: Actions['getToken']
 export declare const listConnectedAccounts: Actions['listConnectedAccounts']
 export declare const listConnections: Actions['listConnections']
 export declare const request: Actions['request']
+export declare const updateConnectedAccount: Actions['updateConnectedAccount']
 export declare const upsertConnectedAccount: Actions['upsertConnectedAccount']
 export declare const verifyConnectedAccountUser: Actions['verifyConnectedAccountUser']
 export declare const waitForConnectedAccount: Actions['waitForConnectedAccount']
@@ -51,6 +52,21 @@ export interface CallOptions {
 export type RequestParameters = Record<string, Parameter | Parameter[] | undefined>
 /** One value of a parameter. */
 export type Parameter = string | number | boolean
+
+/** A credential that you bring: a token granted to your app elsewhere, or what a person would enter in the link's form. */
+export type NewAuthorizationDetails =
+  { oauthToken: NewOauthToken; staticAuth?: undefined } | { staticAuth: StaticAuth; oauthToken?: undefined }
+
+/** A token that was granted elsewhere, to the app that the connection names. */
+export interface NewOauthToken {
+  accessToken: string
+  /** Brings the next access token. From now on onbehalf alone may use it. */
+  refreshToken?: string
+  /** What the person granted. */
+  scopes?: string[]
+  /** When the access token ends. Left out, it is used until the provider refuses it. */
+  expiresAt?: Date
+}
 
 /** Whether a connected account can be used. */
 export type ConnectorStatus =
@@ -104,6 +120,8 @@ export type ErrorCode =
   | 'AUTHORIZATION_FAILED'
   | 'USER_MISMATCH'
   | 'IDENTITY_CHANGED'
+  | 'CREDENTIAL_REFUSED'
+  | 'PERMISSION_MISSING'
   | 'VERIFY_URL_NOT_ALLOWED'
   | 'USER_VERIFICATION_UNDECIDED'
   | 'NOT_SUPPORTED'

@@ -5,7 +5,10 @@ use napi_derive::napi;
 use onbehalf_engine::secret::Secret;
 use serde::Deserialize;
 
-use crate::body::{BodyOption, Parameters};
+use crate::{
+    body::{BodyOption, Parameters},
+    decode::Date,
+};
 
 /// How an environment is set up. Whatever is left out comes from the environment variable named beside it, then from
 /// the default.
@@ -118,7 +121,7 @@ pub struct AccountOptions {
     pub organization_id: Option<String>,
 }
 
-/// A connected account to make.
+/// A connected account to make, and the credential to put into it.
 #[napi(object, object_from_js = false, object_to_js = false)]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -129,6 +132,50 @@ pub struct NewAccountOptions {
     pub identifier: String,
     /// The tenant of your app that the account belongs to, where it has several.
     pub organization_id: Option<String>,
+    /// A credential that you have already: the account is `ACTIVE` with it.
+    #[napi(ts_type = "NewAuthorizationDetails")]
+    pub authorization_details: Option<AuthorizationOption>,
+}
+
+/// A connected account, and the credential to put in the place of its own.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountUpdateOptions {
+    /// The connection's name, such as `gmail`.
+    pub connection_name: Option<String>,
+    /// Your app's own id of the person.
+    pub identifier: Option<String>,
+    /// The connected account's id, `ca_…`, instead of the two.
+    pub connected_account_id: Option<String>,
+    /// The tenant of your app that the account belongs to, where it has several.
+    pub organization_id: Option<String>,
+    /// The new credential. It replaces the old one whole: its refresh token too.
+    #[napi(ts_type = "NewAuthorizationDetails")]
+    pub authorization_details: AuthorizationOption,
+}
+
+/// One of the two: as TypeScript, `NewAuthorizationDetails`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AuthorizationOption {
+    pub oauth_token: Option<TokenOption>,
+    pub static_auth: Option<StaticOption>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenOption {
+    pub access_token: Secret,
+    pub refresh_token: Option<Secret>,
+    pub scopes: Option<Vec<String>>,
+    pub expires_at: Option<Date>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StaticOption {
+    pub details: IndexMap<String, Secret>,
 }
 
 /// What to make an authorization link for.

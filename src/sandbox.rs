@@ -20,7 +20,7 @@ use url::Url;
 
 use self::asked::{
     AdvanceOptions, Connect, ConnectOptions, DenyOptions, DropOptions, FailOptions, Follow, GrantOptions, HoldOptions,
-    KeyOptions, NarrowOptions, ReplyOptions, SlowOptions, Whose, WhoseOptions,
+    KeyOptions, NarrowOptions, ReplyOptions, SlowOptions, Submit, SubmitOptions, Whose, WhoseOptions,
 };
 use crate::{
     answers::ConnectedAccount,
@@ -74,6 +74,18 @@ pub fn sandbox_deny<'env>(
 ) -> Result<PromiseRaw<'env, String>> {
     drive::<DenyOptions, Follow, _, _>(env, onbehalf, options, |engine, sandbox, asked| async move {
         sandbox.deny(&engine, &asked.link).await.map(Url::into)
+    })
+}
+
+/// Enters a key in a link's form. Says where the browser ends.
+#[napi(skip_typescript)]
+pub fn sandbox_submit_key<'env>(
+    env: &'env Env,
+    onbehalf: &Onbehalf,
+    options: Unknown<'_>,
+) -> Result<PromiseRaw<'env, String>> {
+    drive::<SubmitOptions, Submit, _, _>(env, onbehalf, options, |engine, sandbox, asked| async move {
+        sandbox.submit_key(&engine, &asked.link, asked.key).await.map(Url::into)
     })
 }
 

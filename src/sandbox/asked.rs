@@ -7,6 +7,7 @@ use onbehalf_engine::{
     Error, Result,
     accounts::{AccountBy, AccountRef},
     names::{ConnectionName, Identifier, Organization},
+    secret::Secret,
 };
 use onbehalf_sandbox::{
     CONNECTOR, Consent, Reply,
@@ -38,6 +39,14 @@ pub(super) struct GrantOptions {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DenyOptions {
     link: String,
+}
+
+/// A link, and what is entered in its form.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SubmitOptions {
+    link: String,
+    key: Secret,
 }
 
 /// One account, or every one.
@@ -159,6 +168,20 @@ impl TryFrom<DenyOptions> for Follow {
 
     fn try_from(options: DenyOptions) -> Result<Self> {
         Ok(Self { link: options.link, consent: Consent::default() })
+    }
+}
+
+/// A link whose form is filled in.
+pub(super) struct Submit {
+    pub(super) link: String,
+    pub(super) key: Secret,
+}
+
+impl TryFrom<SubmitOptions> for Submit {
+    type Error = Error;
+
+    fn try_from(SubmitOptions { link, key }: SubmitOptions) -> Result<Self> {
+        Ok(Self { link, key })
     }
 }
 

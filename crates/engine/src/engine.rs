@@ -157,6 +157,7 @@ impl Engine {
             store_id,
         });
         engine.replay_journal(parts.entries).await;
+        engine.forget_unverified().await;
         Ok(engine)
     }
 

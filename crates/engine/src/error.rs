@@ -124,6 +124,18 @@ pub enum Error {
     )]
     IdentityChanged { identifier: String },
 
+    /// Check the credential, and enter it again: the provider does not know it.
+    #[error(
+        "`{host}` does not accept the credential (status {status}); nothing was stored; check it and enter it again"
+    )]
+    CredentialRefused { host: String, status: u16 },
+
+    /// Give the credential the permissions that the app needs, or use another. The provider knows it.
+    #[error(
+        "`{host}` knows the credential, but it lacks a permission (status {status}); nothing was stored; extend its permissions, or use another"
+    )]
+    PermissionMissing { host: String, status: u16 },
+
     /// Add the URL to the environment's `userVerifyUrls`, exactly as passed.
     #[error("`userVerifyUrl` is not on the environment's list; add it to `userVerifyUrls`, exactly as it is passed")]
     VerifyUrlNotAllowed,
@@ -134,8 +146,8 @@ pub enum Error {
     )]
     UserVerificationUndecided { public_url: String },
 
-    /// Use another auth method: this version cannot execute that kind.
-    #[error("{what} is not supported yet")]
+    /// Use what the message names, or another auth method: this version cannot do that.
+    #[error("{what} is not supported")]
     NotSupported { what: String },
 
     /// Ask for a path within the connector's API; nothing was sent.
@@ -303,6 +315,8 @@ impl Error {
             Self::AuthorizationFailed { .. } => "AUTHORIZATION_FAILED",
             Self::UserMismatch => "USER_MISMATCH",
             Self::IdentityChanged { .. } => "IDENTITY_CHANGED",
+            Self::CredentialRefused { .. } => "CREDENTIAL_REFUSED",
+            Self::PermissionMissing { .. } => "PERMISSION_MISSING",
             Self::VerifyUrlNotAllowed => "VERIFY_URL_NOT_ALLOWED",
             Self::UserVerificationUndecided { .. } => "USER_VERIFICATION_UNDECIDED",
             Self::NotSupported { .. } => "NOT_SUPPORTED",
@@ -384,6 +398,10 @@ impl Error {
             }
             Self::AuthorizationFailed { reason } | Self::StoreFailed { reason } => put("reason", reason),
             Self::IdentityChanged { identifier } => put("identifier", identifier),
+            Self::CredentialRefused { host, status } | Self::PermissionMissing { host, status } => {
+                put("host", host);
+                put("status", status);
+            }
             Self::ProviderUnreachable { host, reason }
             | Self::ProviderResponseInvalid { host, reason }
             | Self::AnswerLost { host, reason, .. } => {

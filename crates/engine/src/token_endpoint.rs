@@ -166,7 +166,7 @@ pub(crate) async fn clear(slot: Slot) {
 }
 
 /// Why there is no answer, for the caller.
-fn unanswered(host: String, failure: &Failure) -> Error {
+pub(crate) fn unanswered(host: String, failure: &Failure) -> Error {
     match failure {
         Failure::NotSent { reason } => Error::ProviderUnreachable { host, reason: (*reason).into() },
         Failure::Forbidden => Error::private_address(&host),

@@ -19,8 +19,8 @@ use crate::sandbox::Sandbox;
 pub const CONNECTOR: &str = "sandbox";
 /// The connection that takes a key.
 pub const KEY_CONNECTION: &str = "sandbox_key";
-/// The connector's method for it.
-const KEY_METHOD: &str = "api_key";
+/// The connector's method for it, and that method's one field.
+pub(crate) const KEY_METHOD: &str = "api_key";
 
 impl Sandbox {
     /// The sandbox of the environment that `settings` describe, which are completed for it. Nothing where the

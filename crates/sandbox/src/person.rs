@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use onbehalf_engine::{
     Engine, Error, Result,
     accounts::{Account, AccountRef},
-    connect::{Arrival, Asks, NewLink, Outcome},
+    connect::{Arrival, Asks, NewLink, Outcome, Submitted},
     names::Identifier,
-    secret::ExposeSecret as _,
+    secret::{ExposeSecret as _, Secret},
 };
 use url::Url;
 
 use crate::{
-    install::{CONNECTOR, redirect_uri},
+    install::{CONNECTOR, KEY_METHOD, redirect_uri},
     provider::{
         Whose,
         authorize::{ConsentRequest, Unasked},
@@ -58,6 +59,20 @@ impl Sandbox {
         self.follow(engine, link, |_, request| Ok(self.provider(|provider| provider.refuse(request)))).await
     }
 
+    /// Follows a link, and enters a key in its form. Says where the browser ends.
+    ///
+    /// # Errors
+    /// As [`Sandbox::grant`], and what [`Engine::submit`] refuses the key with.
+    pub async fn submit_key(&self, engine: &Arc<Engine>, link: &str, key: Secret) -> Result<Url> {
+        let token = token_of(engine.public_url(), link)?;
+        check_connector(&engine.account_of_link(token).await?, "link")?;
+        match engine.submit(token, IndexMap::from([(KEY_METHOD.to_owned(), key)])).await? {
+            Submitted::Accepted { location } => Ok(location),
+            Submitted::Refused(error) => Err(error),
+            Submitted::Invalid(_) => Err(Error::invalid("key", "must be one line, and not empty")),
+        }
+    }
+
     /// The whole way, from a new link to a working account. Where the app verifies its users, it does.
     ///
     /// # Errors
@@ -66,7 +81,17 @@ impl Sandbox {
     pub async fn connect(&self, engine: &Arc<Engine>, new: NewLink, consent: Consent) -> Result<Account> {
         let of = new.account.clone();
         let link = engine.authorization_link(new).await?;
-        let mut end = self.grant(engine, link.url.expose_secret(), consent).await?;
+        let link = link.url.expose_secret();
+        let page = engine.link_page(token_of(engine.public_url(), link)?).await?;
+        let mut end = match page.asks {
+            Asks::Consent { .. } => self.grant(engine, link, consent).await?,
+            Asks::Credential { .. } => {
+                let identifier = engine.account(&of).await?.identifier;
+                let user = consent.user.unwrap_or(identifier);
+                let key = self.issue_key(Some(&user), consent.scopes.as_deref())?;
+                self.submit_key(engine, link, key.into()).await?
+            }
+        };
         let nonce = end.query_pairs().find(|(name, _)| name == "auth_request_id").map(|(_, nonce)| nonce.into_owned());
         if let Some(nonce) = nonce {
             let identifier = Identifier::parse(&engine.account(&of).await?.identifier)?;
@@ -141,7 +166,7 @@ impl Sandbox {
         let account = engine.account_of_link(token).await?;
         check_connector(&account, "link")?;
         if let Asks::Credential { .. } = engine.link_page(token).await?.asks {
-            return Err(Error::invalid("link", "asks for a key, not for consent"));
+            return Err(Error::invalid("link", "asks for a key: use `submitKey`"));
         }
         let started = engine.start(token).await?;
         let query = started.authorize_url.query().unwrap_or_default();

@@ -1,17 +1,20 @@
 //! Connected accounts: one person's credential on one connection.
 
+mod bring;
 mod stored;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 
+pub use bring::{Brought, BroughtToken};
+
 use crate::{
     Engine, Error, Result,
     names::{ConnectionName, Identifier, Organization},
     page::{self, Page},
     refresh::Need,
-    rows::{Credential, StoredAccount},
+    rows::{Credential, StoredAccount, Tokens},
     secret::Secret,
     store::{AccountFilter, Change, Commit, ConnectionKey},
     time::Timestamp,
@@ -125,6 +128,15 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
 }
 
+/// A credential as it leaves the vault.
+#[derive(Debug, Clone)]
+pub enum Disclosed {
+    /// Granted by OAuth.
+    Token(Token),
+    /// What the person entered, by field.
+    Fields(IndexMap<String, Secret>),
+}
+
 /// A page of connected accounts.
 #[derive(Debug, Clone)]
 pub struct AccountPage {
@@ -150,40 +162,6 @@ pub struct AccountQuery {
 }
 
 impl Engine {
-    /// The connected account, made (`PENDING_AUTH`) when there is none.
-    pub async fn get_or_create_account(
-        &self,
-        organization: &Organization,
-        connection: &ConnectionName,
-        identifier: &Identifier,
-    ) -> Result<Account> {
-        self.ensure_open()?;
-        let connection = self.stored_connection(organization, connection).await?;
-        let account = self.find_or_create_account(&connection, identifier).await?;
-        Ok(self.account_view(&connection, &account))
-    }
-
-    /// Makes a connected account without a credential.
-    ///
-    /// # Errors
-    /// `CONNECTED_ACCOUNT_ALREADY_EXISTS`.
-    pub async fn create_account(
-        &self,
-        organization: &Organization,
-        connection: &ConnectionName,
-        identifier: &Identifier,
-    ) -> Result<Account> {
-        self.ensure_open()?;
-        let connection = self.stored_connection(organization, connection).await?;
-        match self.insert_account(&connection, identifier).await? {
-            (account, Commit::Applied) => Ok(self.account_view(&connection, &account)),
-            (_, Commit::Conflict) => Err(Error::ConnectedAccountAlreadyExists {
-                connection: connection.name,
-                identifier: identifier.as_str().into(),
-            }),
-        }
-    }
-
     /// The connected account, without secrets.
     ///
     /// # Errors
@@ -194,8 +172,12 @@ impl Engine {
         Ok(self.account_view(&connection, &account))
     }
 
-    /// The connected account with its token, refreshed first when it is about to end; no token while it is not active.
-    pub async fn account_with_token(self: &Arc<Self>, account: &AccountRef) -> Result<(Account, Option<Token>)> {
+    /// The connected account with its credential, a token refreshed first when it is about to end; no credential while
+    /// the account is not active.
+    pub async fn account_with_credential(
+        self: &Arc<Self>,
+        account: &AccountRef,
+    ) -> Result<(Account, Option<Disclosed>)> {
         self.ensure_open()?;
         let (connection, stored) = self.stored_account(account).await?;
         if stored.status != Status::Active {
@@ -203,8 +185,11 @@ impl Engine {
         }
         match self.fresh(&connection, stored, Need::ValidFor(Duration::ZERO)).await {
             Ok((stored, credential)) => {
-                let token = token_of(&stored, credential);
-                Ok((self.account_view(&connection, &stored), Some(token)))
+                let disclosed = match credential {
+                    Credential::Tokens(tokens) => Disclosed::Token(token_of(&stored, tokens)),
+                    Credential::Fields(fields) => Disclosed::Fields(fields),
+                };
+                Ok((self.account_view(&connection, &stored), Some(disclosed)))
             }
             // The account says so itself.
             Err(Error::ReauthorizationRequired { .. }) => Ok((self.account(account).await?, None)),
@@ -215,12 +200,21 @@ impl Engine {
     /// A token that is valid for `min_validity` at least, where the provider gives such long ones.
     ///
     /// # Errors
-    /// `AUTHORIZATION_REQUIRED`, `REAUTHORIZATION_REQUIRED`, and what a refresh met.
+    /// `AUTHORIZATION_REQUIRED`, `REAUTHORIZATION_REQUIRED`, and what a refresh met. `NOT_SUPPORTED` for a credential
+    /// that is no token.
     pub async fn token(self: &Arc<Self>, account: &AccountRef, min_validity: Duration) -> Result<Token> {
         self.ensure_open()?;
         let (connection, stored) = self.stored_account(account).await?;
         let (stored, credential) = self.fresh(&connection, stored, Need::ValidFor(min_validity)).await?;
-        Ok(token_of(&stored, credential))
+        match credential {
+            Credential::Tokens(tokens) => Ok(token_of(&stored, tokens)),
+            Credential::Fields(_) => Err(Error::NotSupported {
+                what: format!(
+                    "`getToken` on connection `{}`, whose accounts hold a key and no token (`getConnectedAccount` returns it),",
+                    connection.name
+                ),
+            }),
+        }
     }
 
     /// Resolves when the account is active. Fails when it is deleted.
@@ -309,10 +303,10 @@ impl Engine {
     }
 }
 
-fn token_of(account: &StoredAccount, credential: Credential) -> Token {
+fn token_of(account: &StoredAccount, tokens: Tokens) -> Token {
     Token {
-        access_token: credential.access_token,
-        refresh_token: credential.refresh_token,
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token,
         scopes: account.facts.scopes_granted.clone(),
         expires_at: account.expires_at,
     }

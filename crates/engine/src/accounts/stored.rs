@@ -3,6 +3,7 @@
 use super::{Account, AccountBy, AccountRef, Status};
 use crate::{
     Engine, Error, Result,
+    connect::grant::require,
     connections::registration::Setup,
     names::{Identifier, Organization},
     rows::{AccountFacts, StoredAccount, StoredConnection},
@@ -47,20 +48,18 @@ impl Engine {
                 return Ok(account);
             }
             // Somebody else may make it at the same moment; then theirs is found.
-            if let (account, Commit::Applied) = self.insert_account(connection, identifier).await? {
+            let mut account = self.new_account(connection, identifier)?;
+            if self.insert_account(connection, &mut account).await? == Commit::Applied {
                 return Ok(account);
             }
             self.connection_by_id(&connection.organization, &connection.id).await?;
         }
     }
 
-    pub(super) async fn insert_account(
-        &self,
-        connection: &StoredConnection,
-        identifier: &Identifier,
-    ) -> Result<(StoredAccount, Commit)> {
+    /// An account that is not in the store yet.
+    pub(super) fn new_account(&self, connection: &StoredConnection, identifier: &Identifier) -> Result<StoredAccount> {
         let now = self.clock.now();
-        let mut account = StoredAccount {
+        Ok(StoredAccount {
             organization: connection.organization.clone(),
             id: self.random.id("ca")?,
             connection_id: connection.id.clone(),
@@ -73,11 +72,21 @@ impl Engine {
             created_at: now,
             updated_at: now,
             version: 0,
-        };
-        let row = self.rows.write_account(&account)?;
-        let commit = self.rows.store.commit(vec![Change::InsertAccount(row)]).await?;
+        })
+    }
+
+    /// Writes a new account. A credential in it is for the connection as it was read.
+    pub(super) async fn insert_account(
+        &self,
+        connection: &StoredConnection,
+        account: &mut StoredAccount,
+    ) -> Result<Commit> {
+        let mut changes = vec![Change::InsertAccount(self.rows.write_account(account)?)];
+        if account.cell.is_some() {
+            changes.insert(0, require(connection));
+        }
         account.version += 1;
-        Ok((account, commit))
+        self.rows.store.commit(changes).await
     }
 
     /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone.

@@ -111,17 +111,21 @@ fn is_local(url: &Url) -> bool {
 impl Method {
     /// Whether this version can run the method; if not, why.
     pub fn supported(&self) -> Result<(), &'static str> {
+        let runs = self.kind.is_static() || self.kind == MethodKind::Oauth2;
         let reasons = [
-            (self.kind != MethodKind::Oauth2, "only OAuth 2.0 can run in this version"),
+            (!runs, "only OAuth 2.0 and static credentials can run in this version"),
+            (self.jwt.is_some() || self.signer.is_some(), "it signs its requests"),
+            (!self.steps.is_empty() || !self.then.is_empty(), "it makes requests of its own to get its token"),
+            (self.renew.is_some(), "it renews its token by a request of its own"),
+        ];
+        let reasons_of_oauth = [
             (self.grant != Grant::AuthorizationCode, "only the grant `authorization_code` can run"),
             (self.must_be_discovered(), "its endpoints must be discovered"),
             (self.authorize_url.is_none() || self.token_url.is_none(), "it has no authorization and token URL"),
             (self.client_auth == ClientAuth::PrivateKeyJwt, "its client authenticates by a signed assertion"),
-            (self.jwt.is_some() || self.signer.is_some(), "it signs its requests"),
-            (!self.then.is_empty(), "it makes requests after the code exchange"),
-            (self.renew.is_some(), "it renews its token by a request of its own"),
         ];
-        reasons.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, reason)| Err(reason))
+        let reasons_of_oauth = reasons_of_oauth.into_iter().filter(|_| !self.kind.is_static());
+        reasons.into_iter().chain(reasons_of_oauth).find(|(holds, _)| *holds).map_or(Ok(()), |(_, reason)| Err(reason))
     }
 
     /// An issuer beside both URLs asks for no discovery: it is what `iss` must say (RFC 9207).
@@ -243,12 +247,13 @@ mod tests {
         let base = "name = 'Acme'\nbase_url = 'https://acme.test'\nprobe = { url = '/me' }\n";
         let urls = "authorize_url = 'https://acme.test/a'\ntoken_url = 'https://acme.test/t'\n";
         let cases = [
-            ("[auth.bearer]", "only OAuth 2.0"),
+            ("[auth.signed]\nsigner = 'wsse'", "only OAuth 2.0 and static credentials"),
+            ("[auth.api_key]\nsteps = [{ url = 'https://acme.test/l' }]", "requests of its own"),
             ("[auth.oauth2]\nresource = 'https://acme.test/mcp'", "must be discovered"),
             ("[auth.oauth2]\nissuer = 'https://acme.test'", "must be discovered"),
             ("[auth.oauth2]\ngrant = 'client_credentials'\ntoken_url = 'https://acme.test/t'", "`authorization_code`"),
             ("[auth.oauth2]\nclient_auth = 'private_key_jwt'\nURLS", "signed assertion"),
-            ("[auth.oauth2]\nthen = [{ url = 'https://acme.test/l' }]\nURLS", "after the code exchange"),
+            ("[auth.oauth2]\nthen = [{ url = 'https://acme.test/l' }]\nURLS", "requests of its own to get its token"),
             ("[auth.oauth2]\nrenew = { url = 'https://acme.test/l' }\nURLS", "request of its own"),
         ];
         for (method, reason) in cases {

@@ -4,7 +4,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, de};
 use url::Url;
 
-use super::{host::is_host_name, host::is_labels, nearest::nearest, template::Values};
+pub use super::complaint::Complaint;
+use super::{complaint::has_invisible, host::is_host_name, host::is_labels, nearest::nearest, template::Values};
 use crate::{Error, Result, secret::Secret};
 
 /// A value that a person or a developer gives.
@@ -158,6 +159,20 @@ impl Field {
         }
     }
 
+    /// Sets the variables that a value of this field makes: its own, or those of the chosen option.
+    pub(crate) fn set(&self, key: &str, value: &str, values: &mut Values) {
+        match &self.options {
+            Some(Options::Table(choices)) => {
+                for (name, value) in choices.get(value).into_iter().flatten() {
+                    values.set_host(name, value);
+                }
+            }
+            _ if self.secret => _ = values.set_secret(key, Secret::from(value)),
+            _ if self.may_be_several_labels() => _ = values.set_host(key, value),
+            _ => _ = values.set(key, value),
+        }
+    }
+
     /// The value as it is kept: without space around it and without the suffix that was pasted along.
     pub fn read(&self, value: &str) -> Result<String, Complaint> {
         let mut value = value.trim();
@@ -165,21 +180,33 @@ impl Field {
             let pasted = value.strip_prefix("https://").unwrap_or(value).trim_end_matches('/');
             value = pasted.strip_suffix(suffix.as_str()).unwrap_or(value);
         }
-        let value = if self.kind == FieldKind::Host { value.to_ascii_lowercase() } else { value.to_owned() };
-        match value.is_empty() {
-            true if self.optional => Ok(value),
-            true => Err(Complaint::Missing),
-            false => self.complaint(&value).map_or(Ok(value), Err),
+        if value.is_empty() {
+            return if self.optional { Ok(String::new()) } else { Err(Complaint::Missing) };
         }
+        if value.len() > self.longest() {
+            return Err(Complaint::TooLong);
+        }
+        // Checked before it is copied: a refused secret leaves no copy behind.
+        if self.kind == FieldKind::Host {
+            let host = value.to_ascii_lowercase();
+            return self.complaint(&host).map_or(Ok(host), Err);
+        }
+        self.complaint(value).map_or_else(|| Ok(value.to_owned()), Err)
     }
 
     /// [`Field::read`], with an error for developers: it says what a value should look like, and never repeats it.
     pub fn check(&self, key: &str, value: &str) -> Result<String> {
-        self.read(value).map_err(|complaint| {
-            let example = self.example.as_ref().filter(|_| complaint != Complaint::Missing);
-            let example = example.map(|it| format!(", such as `{it}`")).unwrap_or_default();
-            Error::invalid(key, format!("{}{example}", self.expected(complaint)))
-        })
+        self.read(value).map_err(|complaint| self.error(key, complaint))
+    }
+
+    /// The longest value, in bytes: more than any key has, and nothing that fills a disk.
+    pub fn longest(&self) -> usize {
+        if self.has_lines() { 32 * 1024 } else { 8 * 1024 }
+    }
+
+    /// Whether a value may have several lines.
+    fn has_lines(&self) -> bool {
+        matches!(self.kind, FieldKind::Pem | FieldKind::Json)
     }
 
     /// What is wrong with a value that is not empty.
@@ -187,9 +214,11 @@ impl Field {
         if let Some(options) = &self.options {
             return (!options.names().any(|name| name == value)).then_some(Complaint::NoChoice);
         }
-        let lines = matches!(self.kind, FieldKind::Pem | FieldKind::Json);
-        if !lines && value.contains(char::is_control) {
+        if !self.has_lines() && value.contains(char::is_control) {
             return Some(Complaint::ControlCharacters);
+        }
+        if has_invisible(value) {
+            return Some(Complaint::Invisible);
         }
         let (fits, complaint) = match self.kind {
             FieldKind::Text => (true, Complaint::Pattern),
@@ -207,46 +236,6 @@ impl Field {
         let wrong = self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(value));
         wrong.then_some(Complaint::Pattern)
     }
-
-    /// What a value should be, for developers.
-    fn expected(&self, complaint: Complaint) -> String {
-        let pattern = || self.pattern.as_ref().map(Pattern::as_str).unwrap_or_default();
-        let names = || self.options.iter().flat_map(Options::names).collect::<Vec<_>>().join("`, `");
-        match complaint {
-            Complaint::Missing => "is required and must not be empty".into(),
-            Complaint::NoChoice => format!("must be one of `{}`", names()),
-            Complaint::ControlCharacters => "must be one line without control characters".into(),
-            Complaint::NoHost => "must be a host name without scheme, port and path".into(),
-            Complaint::NoUrl => "must be an https URL without user".into(),
-            Complaint::NoEmail => "must be an email address".into(),
-            Complaint::NoPem => "must be a key in PEM (`-----BEGIN …`)".into(),
-            Complaint::NoJson => "must be a JSON object".into(),
-            Complaint::Pattern => format!("must be of the form `{}`", pattern()),
-        }
-    }
-}
-
-/// What is wrong with a field's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Complaint {
-    /// It is required, and empty.
-    Missing,
-    /// It is none of the choices.
-    NoChoice,
-    /// It has control characters, or several lines.
-    ControlCharacters,
-    /// It is no host name.
-    NoHost,
-    /// It is no https URL.
-    NoUrl,
-    /// It is no email address.
-    NoEmail,
-    /// It is no key in PEM.
-    NoPem,
-    /// It is no JSON object.
-    NoJson,
-    /// It does not match the field's pattern.
-    Pattern,
 }
 
 fn is_https(value: &str) -> bool {
@@ -263,13 +252,21 @@ fn is_email(value: &str) -> bool {
         && !value.contains(char::is_whitespace)
 }
 
+/// Refuses a name that is no field's, with the nearest that is.
+pub(super) fn check_names<'a>(
+    fields: &IndexMap<String, Field>,
+    mut names: impl Iterator<Item = &'a String>,
+) -> Result<()> {
+    names.find(|name| !fields.contains_key(*name)).map_or(Ok(()), |unknown| {
+        let nearest = nearest(unknown, fields.keys().map(String::as_str)).map(str::to_owned);
+        Err(Error::UnknownOption { option: unknown.clone(), nearest })
+    })
+}
+
 /// Checks what was given and adds what was not: a value for every field, defaults where nothing came, empty where that
 /// is allowed. A field that does not exist is refused with the nearest that does.
 pub fn fill(fields: &IndexMap<String, Field>, given: &IndexMap<String, String>) -> Result<IndexMap<String, String>> {
-    if let Some(unknown) = given.keys().find(|key| !fields.contains_key(*key)) {
-        let nearest = nearest(unknown, fields.keys().map(String::as_str)).map(str::to_owned);
-        return Err(Error::UnknownOption { option: unknown.clone(), nearest });
-    }
+    check_names(fields, given.keys())?;
     fields
         .iter()
         .map(|(key, field)| {
@@ -283,16 +280,8 @@ pub fn fill(fields: &IndexMap<String, Field>, given: &IndexMap<String, String>) 
 pub fn variables(fields: &IndexMap<String, Field>, filled: &IndexMap<String, String>) -> Values {
     let mut values = Values::default();
     for (key, field) in fields {
-        let Some(value) = filled.get(key) else { continue };
-        match &field.options {
-            Some(Options::Table(choices)) => {
-                for (name, value) in choices.get(value).into_iter().flatten() {
-                    values.set_host(name, value);
-                }
-            }
-            _ if field.secret => _ = values.set_secret(key, Secret::from(value.as_str())),
-            _ if field.may_be_several_labels() => _ = values.set_host(key, value),
-            _ => _ = values.set(key, value),
+        if let Some(value) = filled.get(key) {
+            field.set(key, value, &mut values);
         }
     }
     values

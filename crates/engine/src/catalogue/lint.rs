@@ -71,6 +71,8 @@ pub enum Rule {
     FieldContradicts,
     /// A connector is not called like a family.
     FamilyName,
+    /// A field's page is https.
+    HelpNotHttps,
     /// `docs` names the provider's page.
     NoDocs,
     /// A static credential can be tried out.
@@ -157,7 +159,7 @@ impl<'c> Checker<'c> {
 
     fn connector(&mut self) {
         let connector = self.connector;
-        if !Url::parse(&connector.docs).is_ok_and(|url| url.scheme() == "https") {
+        if !is_https(&connector.docs) {
             self.report(Rule::NoDocs, &["docs"], "`docs` must be the https URL of the provider's page");
         }
         if load::families().any(|family| family == connector.slug) {
@@ -168,10 +170,8 @@ impl<'c> Checker<'c> {
     }
 
     fn probe(&mut self) {
-        let is_static =
-            |method: &Method| matches!(method.kind, MethodKind::Bearer | MethodKind::ApiKey | MethodKind::Basic);
         let Some(probe) = &self.connector.probe else {
-            if let Some((name, _)) = self.connector.auth.iter().find(|(_, method)| is_static(method)) {
+            if let Some((name, _)) = self.connector.auth.iter().find(|(_, method)| method.kind.is_static()) {
                 let problem = "a static credential needs a `[probe]`, so that a wrong one is noticed at once";
                 self.report(Rule::NoProbe, &["auth", name], problem);
             }
@@ -202,6 +202,10 @@ impl<'c> Checker<'c> {
                     let problem = format!("`{name}` of field `{key}` is not a value that the field accepts");
                     self.report(Rule::FieldContradicts, &[path, &[key, name]].concat(), problem);
                 }
+            }
+            if field.help_url.as_ref().is_some_and(|url| !is_https(url)) {
+                let problem = format!("`help_url` of field `{key}` must be an https URL: people are sent there");
+                self.report(Rule::HelpNotHttps, &[path, &[key, "help_url"]].concat(), problem);
             }
             let Some(Options::Table(choices)) = &field.options else { continue };
             let variables: BTreeSet<_> = field.variables(key).into_iter().collect();
@@ -380,6 +384,10 @@ fn missing_parts(method: &Method) -> Vec<&'static str> {
         (method.kind == MethodKind::Signed && method.signer.is_none(), "a signed method needs a `signer`"),
     ];
     parts.into_iter().filter_map(|(missing, problem)| missing.then_some(problem)).collect()
+}
+
+fn is_https(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.scheme() == "https")
 }
 
 #[cfg(test)]

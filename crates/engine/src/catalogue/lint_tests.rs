@@ -90,6 +90,12 @@ fn each_rule_names_its_line_and_the_mend() {
             6,
             "the same variables",
         ),
+        (
+            HelpNotHttps,
+            head("fields.a = { help_url = 'http://acme.test' }\nheaders.A = '{a}'"),
+            4,
+            "`help_url` of field `a` must be an https URL",
+        ),
         (NoDocs, format!("name = 'Acme'\nbase_url = 'https://api.acme.test'\n{OAUTH2}"), 1, "`docs` must be"),
         (NoProbe, format!("{HEAD}[auth.bearer]"), 4, "needs a `[probe]`"),
         (UnusedField, head("fields.a = {}"), 4, "`a` is asked for and never used"),

@@ -1,7 +1,9 @@
 //! What providers need, read from files: one connector a file, no I/O beyond the text that is passed in.
 
+mod complaint;
 mod connector;
 mod document;
+pub mod entered;
 pub mod field;
 pub mod host;
 pub mod lint;

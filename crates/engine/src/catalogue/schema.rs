@@ -207,6 +207,13 @@ pub enum MethodKind {
     None,
 }
 
+impl MethodKind {
+    /// Whether the credential is what the person enters, sent as it is: it is asked for in a form, not at the provider.
+    pub fn is_static(self) -> bool {
+        matches!(self, Self::Bearer | Self::ApiKey | Self::Basic)
+    }
+}
+
 /// How an OAuth 2.0 token is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]

@@ -230,6 +230,16 @@ impl Template {
             })
     }
 
+    /// Whether the value of `name` becomes part of the text as it is, through no filter.
+    pub(super) fn takes_as_it_is(&self, name: &str) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Expression(Expression { terms, filters }) => {
+                filters.is_empty() && terms.iter().any(|term| matches!(term, Term::Name(own) if own == name))
+            }
+            Part::Literal(_) => false,
+        })
+    }
+
     /// Fills in every name. What comes out may hold secrets, so it is one.
     pub fn render(&self, values: &Values) -> Result<Secret, TemplateError> {
         let mut text = Zeroizing::new(String::new());

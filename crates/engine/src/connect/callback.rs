@@ -92,15 +92,16 @@ impl Engine {
             Answer::Refused(_) => return Err(Error::ConsentRefused),
             Answer::Error(error) => return Err(failed(&format!("it answered `{}`", error.name()))),
         };
-        let held = Held { verifier: self.rows.held(flow).await?.verifier, code: Some(code), callback: kept };
+        let verifier = self.rows.held(flow).await?.verifier;
+        let held = Held { verifier, code: Some(code), callback: kept, submission: None };
         match &flow.facts.verify_url {
             Some(verify_url) => self.hold(flow, held, verify_url).await,
             None => self.exchange_at_once(flow, held).await,
         }
     }
 
-    /// Holds the code until the app has verified who this browser belongs to.
-    async fn hold(&self, flow: &StoredFlow, held: Held, verify_url: &Url) -> Result<Url> {
+    /// Holds what the browser brought until the app has verified who it belongs to.
+    pub(super) async fn hold(&self, flow: &StoredFlow, held: Held, verify_url: &Url) -> Result<Url> {
         let nonce = self.random.token()?;
         let mut returned = flow.clone();
         returned.status = FlowStatus::Returned;
@@ -117,7 +118,7 @@ impl Engine {
             if self.rows.store.commit(changes).await? == Commit::Applied {
                 break;
             }
-            // The account may have been refreshed at this moment; the flow is this callback's, or another's for good.
+            // The account may have been refreshed at this moment; the flow is this caller's, or another's for good.
             if self.rows.flow(flow.key()).await?.is_none_or(|now| now.version != flow.version) {
                 return Err(Error::FlowNotFound);
             }

@@ -8,16 +8,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::{callback::failed, identity::Identity};
+use super::{callback::failed, grant::Grant};
 use crate::{
     Engine, Error, Result,
-    accounts::Status,
     names::Organization,
-    oauth::{outcome::Outcome, pkce::Verifier, token_request, token_response::TokenSet},
-    refresh::plan,
-    rows::{Credential, FlowStatus, Held, StoredAccount, StoredFlow},
+    oauth::{outcome::Outcome, pkce::Verifier, token_request},
+    rows::{Credential, FlowStatus, Held, StoredFlow, Tokens},
     secret::Secret,
-    store::{Change, Commit, FlowKey, journal::Slot},
+    store::{Commit, FlowKey, journal::Slot},
     token_endpoint::{Answer, Purpose, Told, clear},
 };
 
@@ -159,106 +157,23 @@ impl Engine {
         };
         let mut kept = callback.clone();
         kept.extend(setup.kept_from_token(&tokens));
-        setup.check_kept(&kept).map_err(|_| failed("it did not say where its API is, or named a foreign host"))?;
-        let credential = Credential {
+        let credential = Credential::Tokens(Tokens {
             access_token: tokens.access_token.clone(),
             refresh_token: tokens.refresh_token.clone(),
             kept: setup.secrets_from_token(&tokens),
-        };
-        let identity = self.identify(&setup, &kept, &credential).await;
-        kept.extend(identity.as_ref().map(|identity| identity.kept.clone()).unwrap_or_default());
-        let (grants, binding) = (*grants, binding.clone());
-        self.store_grant(flow, Grant { grants, tokens, credential, kept, identity, binding }).await
-    }
-
-    /// Writes the credential into the account and ends the flow, in one commit. If the account or its connection went
-    /// or was disabled meanwhile, or the account was authorized or disconnected by someone else, nothing is stored.
-    async fn store_grant(self: &Arc<Self>, flow: &StoredFlow, grant: Grant) -> Result<()> {
-        loop {
-            if grant.credential.refresh_token.is_none() {
-                // The old one may be carried over, and a refresh under way is about to replace it.
-                self.flights.ended(&flow.account_id).await;
-            }
-            let (connection, mut account) = self.parties(flow).await?;
-            self.setup(&connection)?;
-            if account.facts.grants != grant.grants {
-                return Err(failed("the account was authorized or disconnected in another way meanwhile"));
-            }
-            let credential = self.credential_to_store(&account, &grant).await?;
-            let epoch = account.facts.request_epoch + 1;
-            self.rows.seal_credential(&mut account, &credential, epoch).await?;
-            self.fill_account(&mut account, &credential, &grant)?;
-            let mut completed = flow.clone();
-            completed.status = FlowStatus::Completed;
-            completed.expires_at = self.clock.now();
-            let changes = vec![
-                Change::RequireConnection {
-                    organization: connection.organization.as_str().into(),
-                    id: connection.id.clone(),
-                    version: connection.version,
-                },
-                Change::ReplaceAccount(self.rows.write_account(&account)?),
-                Change::ReplaceFlow(self.rows.write_flow(&completed, None).await?),
-            ];
-            if self.rows.store.commit(changes).await? == Commit::Applied {
-                tracing::info!(flow.id = %flow.id, account.id = %account.id, "an account was authorized");
-                self.announce();
-                return Ok(());
-            }
-            // Someone changed the account or the connection: look again. The flow is moved by nobody else.
-            if self.rows.flow(flow.key()).await?.is_none_or(|now| now.version != flow.version) {
-                return Err(Error::FlowNotFound);
-            }
-        }
-    }
-
-    /// The credential as it will stand, if this grant belongs to the provider account that was there before.
-    async fn credential_to_store(&self, account: &StoredAccount, grant: &Grant) -> Result<Credential> {
-        let mut credential = grant.credential.clone();
-        let known = account.facts.provider_account_id.as_ref();
-        // Another app may call the same person by another id.
-        let Some(known) = known.filter(|_| account.facts.binding.as_ref() == Some(&grant.binding)) else {
-            return Ok(credential);
-        };
-        match grant.identity.as_ref().and_then(|identity| identity.id.as_ref()) {
-            Some(id) if id == known => {}
-            Some(_) => return Err(Error::IdentityChanged { identifier: account.identifier.clone() }),
-            None => return Err(failed("it did not say whose account this is")),
-        }
-        if credential.refresh_token.is_none() {
-            // The same person consented again, and the provider sent no new refresh token: the old one is still theirs.
-            credential.refresh_token = self.rows.credential(account).await?.and_then(|old| old.refresh_token);
-        }
-        Ok(credential)
-    }
-
-    fn fill_account(&self, account: &mut StoredAccount, credential: &Credential, grant: &Grant) -> Result<()> {
-        let now = self.clock.now();
-        account.status = Status::Active;
-        account.expires_at = grant.tokens.expires_at;
-        account.refresh_at = match credential.refresh_token {
-            Some(_) => plan::refresh_at(now, grant.tokens.expires_at, &*self.random)?,
-            None => None,
-        };
-        account.updated_at = now;
-        let facts = &mut account.facts;
-        facts.grants += 1;
-        facts.binding = Some(grant.binding.clone());
-        facts.scopes_granted = grant.tokens.scopes.clone();
-        facts.kept = grant.kept.clone();
-        facts.verifying_until = None;
-        facts.refreshed_at = None;
-        facts.clear_failures();
-        if let Some(identity) = &grant.identity {
-            facts.provider_account_id = identity.id.clone().or_else(|| facts.provider_account_id.take());
-            facts.provider_account_label = identity.label.clone();
-        }
-        Ok(())
+        });
+        setup
+            .check_kept(&kept, &credential)
+            .map_err(|_| failed("it did not say where its API is, or named a foreign host"))?;
+        let owner = self.identify(&setup, &kept, &credential).await;
+        kept.extend(owner.iter().flat_map(|owner| owner.kept.clone()));
+        let (scopes, expires_at, binding) = (tokens.scopes.clone(), tokens.expires_at, binding.clone());
+        self.store_grant(flow, *grants, Grant { credential, scopes, expires_at, kept, owner, binding }).await
     }
 
     /// Ends a flow whose exchange did not succeed, unless someone else has moved it on. The account stays as it was.
     /// The code is gone, so the same call cannot succeed later.
-    async fn give_up(&self, flow: StoredFlow, error: Error) -> Result<Told> {
+    pub(super) async fn give_up(&self, flow: StoredFlow, error: Error) -> Result<Told> {
         let (organization, account_id) = (flow.organization.clone(), flow.account_id.clone());
         if self.end_flow(flow, FlowStatus::Failed, &error).await? == Commit::Applied {
             self.end_verification(&organization, &account_id).await?;
@@ -278,17 +193,4 @@ struct Intent {
     request: http::Request<Bytes>,
     purpose: Purpose,
     slot: Slot,
-}
-
-/// All that an exchange brought.
-struct Grant {
-    /// How many grants the account had had when the code left.
-    grants: u64,
-    tokens: Box<TokenSet>,
-    credential: Credential,
-    kept: IndexMap<String, String>,
-    /// Nothing when the provider could not be asked.
-    identity: Option<Identity>,
-    /// The connector and app that the grant belongs to.
-    binding: String,
 }

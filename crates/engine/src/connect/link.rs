@@ -2,11 +2,12 @@
 
 use url::Url;
 
-use super::{Asks, LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
+use super::{Asks, FormField, LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
 use crate::{
     Engine, Error, Result, UserVerification,
     accounts::{Account, AccountBy, AccountRef},
-    connections::check::check_scopes,
+    catalogue::field::{Field, Options},
+    connections::{check::check_scopes, registration::Setup},
     names::Organization,
     rows::{FlowFacts, FlowStatus, StoredAccount, StoredConnection, StoredFlow},
     secret::{ExposeSecret, Secret},
@@ -23,7 +24,7 @@ impl Engine {
     ///
     /// # Errors
     /// `CONNECTION_NOT_CONFIGURED` says what to register; `VERIFY_URL_NOT_ALLOWED`, `CONNECTION_DISABLED`,
-    /// `NOT_SUPPORTED`, `LIMIT_REACHED`.
+    /// `NOT_SUPPORTED`, `LIMIT_REACHED`; `INVALID_ARGUMENT` for scopes where the credential is static.
     pub async fn authorization_link(&self, new: NewLink) -> Result<Link> {
         self.ensure_open()?;
         if new.state.as_ref().is_some_and(|state| state.chars().count() > 512 || state.chars().any(char::is_control)) {
@@ -35,13 +36,13 @@ impl Engine {
             AccountBy::Name { connection, identifier } => {
                 let connection = self.stored_connection(&new.account.organization, connection).await?;
                 // Before the account is made: what cannot authorize needs none.
-                self.setup(&connection)?.registration(new.scopes.as_deref())?;
+                self.setup(&connection)?.check_link(new.scopes.as_deref())?;
                 let account = self.find_or_create_account(&connection, identifier).await?;
                 (connection, account)
             }
             AccountBy::Id(_) => self.stored_account(&new.account).await?,
         };
-        self.setup(&connection)?.registration(new.scopes.as_deref())?;
+        self.setup(&connection)?.check_link(new.scopes.as_deref())?;
         self.limit_pending(&account).await?;
         self.insert_flow(&connection, &account, new, verify_url).await
     }
@@ -55,16 +56,12 @@ impl Engine {
         let flow = self.linked_flow(token).await?;
         let (connection, account) = self.parties(&flow).await?;
         let setup = self.setup(&connection)?;
-        let registration = setup.registration(flow.facts.scopes.as_deref())?;
         Ok(LinkPage {
             app_name: self.app_name.clone(),
             connector_name: setup.connector.name.clone(),
             connector: setup.connector.slug.clone(),
             person: masked(&account.identifier),
-            asks: Asks::Consent {
-                scopes: registration.every_scope(),
-                authorize_origin: registration.authorize_url.origin().ascii_serialization(),
-            },
+            asks: asks(&setup, &flow)?,
             expires_at: flow.expires_at,
         })
     }
@@ -165,6 +162,36 @@ impl Engine {
             }
             // The account or its connection went while the link was made.
             Commit::Conflict => Err(Error::account_not_found(&connection.name, &account.identifier)),
+        }
+    }
+}
+
+/// What the flow's page asks of the person.
+fn asks(setup: &Setup<'_>, flow: &StoredFlow) -> Result<Asks> {
+    if setup.is_static() {
+        let verify_origin = flow.facts.verify_url.as_ref().map(|url| url.origin().ascii_serialization());
+        let fields = setup.method.fields.iter().map(|(name, field)| FormField::new(name, field)).collect();
+        return Ok(Asks::Credential { fields, verify_origin });
+    }
+    let registration = setup.registration(flow.facts.scopes.as_deref())?;
+    let authorize_origin = registration.authorize_url.origin().ascii_serialization();
+    Ok(Asks::Consent { scopes: registration.every_scope(), authorize_origin })
+}
+
+impl FormField {
+    fn new(name: &str, field: &Field) -> Self {
+        Self {
+            name: name.into(),
+            label: field.label(name),
+            help: field.help.clone(),
+            help_url: field.help_url.clone(),
+            example: field.example.clone(),
+            kind: field.kind,
+            options: field.options.iter().flat_map(Options::names).map(str::to_owned).collect(),
+            default: field.default.clone(),
+            suffix: field.suffix.clone(),
+            optional: field.optional,
+            secret: field.secret,
         }
     }
 }

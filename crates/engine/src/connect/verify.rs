@@ -1,4 +1,4 @@
-//! User verification: the app confirms who consented, and only then is the code used.
+//! User verification: the app confirms who consented, and only then is the code used, or the credential stored.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use super::{Verified, exchange::Code, hash};
 use crate::{
     Engine, Error, Result,
     names::{Identifier, Organization},
-    rows::FlowStatus,
-    store::FlowKey,
+    rows::{FlowStatus, StoredFlow},
+    store::{Change, FlowKey},
 };
 
 impl Engine {
-    /// Confirms who consented; only then is the code exchanged.
+    /// Confirms who consented; only then is the code exchanged, or what was entered stored.
     ///
     /// `nonce` is what the verify URL carried as `auth_request_id`: good once, for a minute. `identifier` must be the
     /// user of the app's own session, never a value that came with the browser's request. Another identifier than the
@@ -27,8 +27,11 @@ impl Engine {
     ) -> Result<Verified> {
         self.ensure_open()?;
         let flow = self.rows.flow(FlowKey::Nonce(&hash(nonce))).await?.ok_or(Error::FlowNotFound)?;
-        let is_open = flow.status == FlowStatus::Returned && self.clock.now() < flow.expires_at;
-        if !is_open || flow.organization != *organization {
+        if flow.status != FlowStatus::Returned || flow.organization != *organization {
+            return Err(Error::FlowNotFound);
+        }
+        if self.clock.now() >= flow.expires_at {
+            self.end_unverified(flow).await?;
             return Err(Error::FlowNotFound);
         }
         let (_, account) = self.parties(&flow).await?;
@@ -38,8 +41,25 @@ impl Engine {
             self.end_verification(&flow.organization, &flow.account_id).await?;
             return Err(Error::UserMismatch);
         }
-        let code = Code::from_held(self.rows.held(&flow).await?).ok_or(Error::FlowNotFound)?;
-        self.exchange(&flow, code).await?;
+        let mut held = self.rows.held(&flow).await?;
+        match held.submission.take() {
+            Some(submission) => self.store_submission(&flow, submission).await?,
+            None => self.exchange(&flow, Code::from_held(held).ok_or(Error::FlowNotFound)?).await?,
+        }
         Ok(Verified { redirect_url: self.outcome_url(&flow) })
+    }
+
+    /// Destroys what earlier processes held for a verification that never came. What cannot be destroyed now is no
+    /// reason to keep the store shut.
+    pub(crate) async fn forget_unverified(&self) {
+        let forget = vec![Change::ForgetUnverified { before: self.clock.now() }];
+        if let Err(error) = self.rows.store.commit(forget).await {
+            tracing::warn!(code = error.code(), "what was held for verification is not destroyed yet");
+        }
+    }
+
+    /// Ends a flow that nobody verified in time, and destroys what it held.
+    pub(super) async fn end_unverified(&self, flow: StoredFlow) -> Result<()> {
+        self.end_flow(flow, FlowStatus::Failed, &Error::FlowExpired).await.map(drop)
     }
 }

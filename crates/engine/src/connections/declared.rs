@@ -5,10 +5,11 @@ use std::{
     sync::{MutexGuard, PoisonError},
 };
 
+use indexmap::IndexMap;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{NewConnection, registration::digest_of};
+use super::{Endpoints, NewConnection, registration::digest_of};
 use crate::{
     Engine, Error, Result,
     catalogue::schema::Connector,
@@ -61,9 +62,31 @@ impl Engine {
         self.written().remove(&(organization.clone(), name.clone()));
     }
 
+    /// The connection of a connector's own name, where it needs no set-up: people bring their own keys, and the app has
+    /// nothing to register.
+    pub(super) fn implied(&self, organization: &Organization, name: &ConnectionName) -> Option<NewConnection> {
+        let connector = self.catalogue.connector(name.as_str()).ok()?;
+        takes_keys(connector).then(|| NewConnection {
+            organization: organization.clone(),
+            name: name.clone(),
+            connector: None,
+            auth_method: None,
+            client_id: None,
+            client_secret: None,
+            scopes: None,
+            scope_params: IndexMap::new(),
+            fields: IndexMap::new(),
+            app: IndexMap::new(),
+            endpoints: Endpoints::default(),
+        })
+    }
+
     /// Why there is no connection of that name, and what to do about it.
     pub(super) fn absent(&self, organization: &Organization, name: &ConnectionName) -> Error {
         match self.catalogue.connector(name.as_str()) {
+            Ok(connector) if takes_keys(connector) => {
+                Error::ConnectionNotFound { connection: name.as_str().into(), nearest: None }
+            }
             Ok(connector) => self.not_configured(organization, name.as_str(), connector),
             Err(Error::ConnectorNotFound { nearest, .. }) => {
                 Error::ConnectionNotFound { connection: name.as_str().into(), nearest }
@@ -87,6 +110,11 @@ impl Engine {
     fn written(&self) -> MutexGuard<'_, HashSet<Name>> {
         self.declared_written.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a connector's default method asks people for a key.
+fn takes_keys(connector: &Connector) -> bool {
+    connector.method(None).is_some_and(|(_, method)| method.kind.is_static() && method.supported().is_ok())
 }
 
 /// Under what a connection is declared.

@@ -99,12 +99,13 @@ impl Injection {
             HttpMethod::Put => HttpVerb::PUT,
             HttpMethod::Delete => HttpVerb::DELETE,
         };
-        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(json) = &probe.json {
-            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = json.to_string().into();
+        let (body, content_type) = self.fill_body(&probe.json.clone().map_or(Body::Empty, Body::Json))?;
+        if let Some(content_type) = content_type {
+            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
+        *request.body_mut() = body;
         self.sign(&mut request)?;
+        request.headers_mut().entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         Ok(request)
     }
 }

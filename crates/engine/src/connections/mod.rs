@@ -1,7 +1,8 @@
 //! Connections: an app's set-up of one connector.
 //!
 //! A connection is made by a call, or declared in the app's options or environment; a declared one is written to the
-//! store when it is first named, and again when its declaration has changed.
+//! store when it is first named, and again when its declaration has changed. A connector whose people bring their own
+//! keys needs neither: its connection, named like it, is made when it is first named.
 
 pub(crate) mod check;
 pub(crate) mod declared;
@@ -147,7 +148,8 @@ impl Engine {
     /// One connection by name.
     ///
     /// # Errors
-    /// `CONNECTION_NOT_CONFIGURED` for a connector of the catalogue that nobody set up; it says what to register.
+    /// `CONNECTION_NOT_CONFIGURED` for a connector of the catalogue that needs an app and that nobody set up; it says
+    /// what to register.
     pub async fn connection(&self, organization: &Organization, name: &ConnectionName) -> Result<Connection> {
         self.ensure_open()?;
         Ok(self.view(&self.stored_connection(organization, name).await?))
@@ -189,7 +191,8 @@ impl Engine {
     pub async fn delete_connection(&self, organization: &Organization, name: &ConnectionName) -> Result<()> {
         self.ensure_open()?;
         loop {
-            let connection = self.stored_connection(organization, name).await?;
+            let found = self.find_connection(organization, name).await?;
+            let connection = found.ok_or_else(|| self.absent(organization, name))?;
             let change = Change::DeleteConnection {
                 organization: organization.as_str().into(),
                 id: connection.id,
@@ -236,15 +239,19 @@ impl Engine {
         }
     }
 
-    /// The connection, made or brought up to date first when the app declares it.
+    /// The connection, made or brought up to date first when the app declares it, and made when it needs no set-up.
     pub(crate) async fn stored_connection(
         &self,
         organization: &Organization,
         name: &ConnectionName,
     ) -> Result<StoredConnection> {
-        match self.find_connection(organization, name).await? {
-            Some(connection) => Ok(connection),
-            None => Err(self.absent(organization, name)),
+        loop {
+            if let Some(connection) = self.find_connection(organization, name).await? {
+                return Ok(connection);
+            }
+            let Some(implied) = self.implied(organization, name) else { return Err(self.absent(organization, name)) };
+            // Where somebody else makes it at the same moment, theirs is found.
+            let _ = self.insert_connection(&self.new_connection(&implied)?).await?;
         }
     }
 

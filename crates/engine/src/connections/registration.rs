@@ -27,7 +27,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) connection: &'a StoredConnection,
     redirect_uri: Url,
     loopback: Loopback,
-    client_id: &'a str,
+    /// Of the app's own registration with the provider; a static credential needs none.
+    client_id: Option<&'a str>,
     values: Values,
 }
 
@@ -39,12 +40,15 @@ impl<'a> Setup<'a> {
         let config = &connection.config;
         let secret = connection.secrets.client_secret.as_ref();
         let client_id = match (&config.client_id, secret, method.client_auth) {
-            (Some(id), Some(_), _) | (Some(id), None, ClientAuth::None) => id,
+            _ if method.kind.is_static() => None,
+            (Some(id), Some(_), _) | (Some(id), None, ClientAuth::None) => Some(id.as_str()),
             _ => return Err(engine.not_configured(&connection.organization, &connection.name, connector)),
         };
         let redirect_uri = engine.redirect_uri(&connection.organization, &connection.name);
         let mut values = field::variables(&connector.fields, &field::fill(&connector.fields, &config.fields)?);
-        values.set("client_id", client_id);
+        if let Some(id) = &config.client_id {
+            values.set("client_id", id);
+        }
         values.set("redirect_uri", redirect_uri.as_str());
         if let Some(secret) = secret {
             values.set_secret("client_secret", secret.clone());
@@ -58,8 +62,35 @@ impl<'a> Setup<'a> {
         Ok(Self { connector, method, connection, redirect_uri, loopback: engine.loopback(), client_id, values })
     }
 
+    /// Whether the person enters a credential, instead of consenting at the provider.
+    pub(crate) fn is_static(&self) -> bool {
+        self.method.kind.is_static()
+    }
+
+    /// Whether a link can be made that asks for these scopes.
+    ///
+    /// # Errors
+    /// What an authorization would meet; `INVALID_ARGUMENT` for scopes where there is nobody to ask for them.
+    pub(crate) fn check_link(&self, scopes: Option<&[String]>) -> Result<()> {
+        match scopes {
+            _ if !self.is_static() => self.registration(scopes).map(drop),
+            None | Some([]) => Ok(()),
+            Some(_) => {
+                let problem =
+                    format!("must be left out: connection `{}` takes a key, which has no scopes", self.connection.name);
+                Err(Error::invalid("scopes", problem))
+            }
+        }
+    }
+
     /// What one authorization needs. `scopes` are asked instead of the connection's.
+    ///
+    /// # Errors
+    /// `NOT_SUPPORTED` where there is nobody to ask: the credential is static.
     pub(crate) fn registration(&self, scopes: Option<&[String]>) -> Result<Registration> {
+        let client_id = self.client_id.ok_or_else(|| Error::NotSupported {
+            what: format!("OAuth on connection `{}`, which takes a credential of its own kind,", self.connection.name),
+        })?;
         let (method, endpoints) = (self.method, &self.connection.config.endpoints);
         let mut asked = method.always_scopes.clone();
         let chosen = scopes.or(self.connection.config.scopes.as_deref()).unwrap_or(&method.scopes);
@@ -75,7 +106,7 @@ impl<'a> Setup<'a> {
                 (own, _, template) => Some(self.endpoint(own, template, "refresh_url")?),
             },
             issuer: method.issuer.as_ref().map(|issuer| issuer.render_plain(&self.values)).transpose()?,
-            client_id: self.client_id.into(),
+            client_id: client_id.into(),
             client_secret: self.connection.secrets.client_secret.clone(),
             redirect_uri: self.redirect_uri.clone(),
             client_auth: method.client_auth,
@@ -104,7 +135,8 @@ impl<'a> Setup<'a> {
         Ok(registration)
     }
 
-    /// Names the connector and app that a grant belongs to. What is granted to one is never sent to another.
+    /// Names the connector and app that a grant belongs to. What is granted to one, or entered for it, is never sent to
+    /// another.
     pub(crate) fn binding(&self) -> String {
         let config = &self.connection.config;
         let url = |url: &Option<Url>| url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
@@ -113,34 +145,34 @@ impl<'a> Setup<'a> {
             &digest_of(&fields.collect::<Vec<_>>()),
             &self.connector.slug,
             &config.auth_method,
-            self.client_id,
+            self.client_id.unwrap_or_default(),
             &url(&config.endpoints.token_url),
             &url(&config.endpoints.refresh_url),
             &url(&config.endpoints.base_url),
         ])
     }
 
-    /// Where API calls go, for an account with these kept values. A host that the provider named itself must be one
-    /// that the connector lists.
-    pub(crate) fn base_url(&self, kept: &IndexMap<String, String>) -> Result<Url> {
+    /// Where API calls go, for an account with these kept values and this credential: what a person entered may name
+    /// their own host. One that the provider named itself must be among those that the connector lists.
+    pub(crate) fn base_url(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Result<Url> {
         match &self.connection.config.endpoints.base_url {
             Some(url) => Ok(url.clone()),
-            None => self.connector.api_url(&self.values_with(kept, None), self.loopback),
+            None => self.connector.api_url(&self.values_with(kept, credential), self.loopback),
         }
     }
 
     /// Where the credential goes in an API call, and the headers that every call carries.
     pub(crate) fn injection(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Result<Injection> {
-        Injection::new(self.connector, self.method, &self.values_with(kept, Some(credential)))
+        Injection::new(self.connector, self.method, &self.values_with(kept, credential))
     }
 
     /// Whether API calls can be made with these kept values: a provider that did not say where its API is, or named a
     /// host that is not its own, has not completed the authorization.
-    pub(crate) fn check_kept(&self, kept: &IndexMap<String, String>) -> Result<()> {
+    pub(crate) fn check_kept(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Result<()> {
         if self.connector.base_url.is_none() {
             return Ok(());
         }
-        self.base_url(kept).map(drop)
+        self.base_url(kept, credential).map(drop)
     }
 
     /// The call that names the credential's owner; nothing when the connector has none.
@@ -149,7 +181,7 @@ impl<'a> Setup<'a> {
         kept: &IndexMap<String, String>,
         credential: &Credential,
     ) -> Result<Option<http::Request<Bytes>>> {
-        let values = self.values_with(kept, None);
+        let values = self.values_with(kept, credential);
         let url = match (&self.connector.probe, &self.connection.config.endpoints.base_url) {
             (None, _) => None,
             (Some(_), None) => self.connector.probe_url(&values, self.loopback)?,
@@ -175,15 +207,24 @@ impl<'a> Setup<'a> {
         kept.filter_map(|(name, source)| Some((name.clone(), value_of(source, tokens)?.into()))).collect()
     }
 
-    fn values_with(&self, kept: &IndexMap<String, String>, credential: Option<&Credential>) -> Values {
+    fn values_with(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Values {
         let mut values = self.values.clone();
         for (name, value) in kept {
             values.set(name, value);
         }
-        if let Some(credential) = credential {
-            values.set_secret("access_token", credential.access_token.clone());
-            for (name, value) in &credential.kept {
-                values.set_secret(name, value.clone());
+        match credential {
+            Credential::Tokens(tokens) => {
+                values.set_secret("access_token", tokens.access_token.clone());
+                for (name, value) in &tokens.kept {
+                    values.set_secret(name, value.clone());
+                }
+            }
+            Credential::Fields(fields) => {
+                for (key, field) in &self.method.fields {
+                    if let Some(value) = fields.get(key) {
+                        field.set(key, value.expose_secret(), &mut values);
+                    }
+                }
             }
         }
         values

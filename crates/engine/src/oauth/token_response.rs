@@ -167,10 +167,12 @@ impl<'a> Paths<'a> {
 /// The token at `path`; an empty one, and what is no string, is none.
 fn token(document: &Document, path: &str) -> Result<Option<Secret>, Unusable> {
     let Some(token) = document.string(path).filter(|token| !token.is_empty()) else { return Ok(None) };
-    if token.len() > MAX_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Unusable::Unsendable);
-    }
-    Ok(Some(token.into()))
+    if is_token(token) { Ok(Some(token.into())) } else { Err(Unusable::Unsendable) }
+}
+
+/// Whether a text can be sent as a token (RFC 6750 §2.1, somewhat wider).
+pub(crate) fn is_token(text: &str) -> bool {
+    (1..=MAX_TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Granted scopes; nothing when the provider names none.

@@ -57,7 +57,8 @@ pub struct ProxyResponse {
 
 impl Engine {
     /// Sends a request with the account's credential, refreshed before it expires and once after a 401. Whatever the
-    /// provider answers is returned; a redirect is an answer.
+    /// provider answers is returned; a redirect is an answer. So is a 401 to a credential that cannot be refreshed, and
+    /// the account stays active: one path's refusal does not prove that the credential is dead.
     ///
     /// # Errors
     /// `TARGET_NOT_ALLOWED` and `INVALID_ARGUMENT` before anything is sent; `AUTHORIZATION_REQUIRED`,
@@ -76,11 +77,11 @@ impl Engine {
 
     async fn request_in_time(self: &Arc<Self>, request: ProxyRequest, timeout: Duration) -> Result<ProxyResponse> {
         let (connection, account) = self.stored_account(&request.account).await?;
-        self.usable_credential(&connection, &account).await?;
-        let call = Call::new(&self.setup(&connection)?, &account, request, timeout)?;
+        let credential = self.usable_credential(&connection, &account).await?;
+        let call = Call::new(&self.setup(&connection)?, &account, &credential, request, timeout)?;
         let (account, credential) = self.fresh(&connection, account, Need::ValidFor(LEAST_VALIDITY)).await?;
         let answer = self.call(&connection, &account, &credential, &call).await?;
-        let refused = answer.status() == StatusCode::UNAUTHORIZED && credential.refresh_token.is_some();
+        let refused = answer.status() == StatusCode::UNAUTHORIZED && credential.refresh_token().is_some();
         // A token that is this new is refused for another reason than its age.
         if !refused || account.was_refreshed_within(SETTLED_FOR, self.clock.now()) {
             return Ok(answered(answer));
@@ -126,9 +127,15 @@ struct Call {
 
 impl Call {
     /// Refuses what cannot be sent, before anything is: no token is refreshed for it.
-    fn new(setup: &Setup<'_>, account: &StoredAccount, asked: ProxyRequest, timeout: Duration) -> Result<Self> {
+    fn new(
+        setup: &Setup<'_>,
+        account: &StoredAccount,
+        credential: &Credential,
+        asked: ProxyRequest,
+        timeout: Duration,
+    ) -> Result<Self> {
         let send = &setup.method.send;
-        let base = setup.base_url(&account.facts.kept)?;
+        let base = setup.base_url(&account.facts.kept, credential)?;
         check_body(&asked.body, !send.body.is_empty())?;
         Ok(Self {
             method: headers::method(asked.method.as_deref().unwrap_or("GET"))?,

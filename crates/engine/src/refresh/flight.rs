@@ -121,7 +121,7 @@ impl Engine {
         let registration = setup.refresh_registration()?;
         let slot = self.reserve_slot().await?;
         let Some((account, credential)) = self.intend(seen, &connection).await? else { return Ok(()) };
-        let Some(refresh_token) = &credential.refresh_token else { return Ok(()) };
+        let Some(refresh_token) = credential.refresh_token() else { return Ok(()) };
         let purpose = Purpose::Refresh {
             organization: account.organization.as_str().into(),
             account_id: account.id.clone(),

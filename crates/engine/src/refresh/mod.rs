@@ -52,7 +52,7 @@ impl Engine {
         for _ in 0..2 {
             let credential = self.usable_credential(connection, &account).await?;
             let now = self.clock.now();
-            let can_refresh = credential.refresh_token.is_some();
+            let can_refresh = credential.refresh_token().is_some();
             if meets(&account, need, now) {
                 if can_refresh && account.refresh_at.is_some_and(|at| at <= now) && may_ask(&account, now) {
                     self.refresh_early(&account);

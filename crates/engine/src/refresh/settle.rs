@@ -15,7 +15,7 @@ use crate::{
     connections::registration::Setup,
     names::Organization,
     oauth::{outcome::Outcome, token_response::TokenSet},
-    rows::{Credential, StoredAccount},
+    rows::{Credential, StoredAccount, Tokens},
     secret::Secret,
     store::{AccountKey, Change, Commit},
     time::Timestamp,
@@ -106,13 +106,13 @@ impl Engine {
     ) -> Result<()> {
         let now = self.clock.now();
         let refresh_at = plan::refresh_at(now, tokens.expires_at, &*self.random)?;
-        self.renew(account, epoch, |account, credential| {
-            credential.access_token = tokens.access_token.clone();
+        self.renew(account, epoch, |account, own| {
+            own.access_token = tokens.access_token.clone();
             // RFC 6749 §6: a new refresh token replaces the old one; where none came, the old one stays.
             if let Some(refresh_token) = &tokens.refresh_token {
-                credential.refresh_token = Some(refresh_token.clone());
+                own.refresh_token = Some(refresh_token.clone());
             }
-            credential.kept.extend(secrets.clone());
+            own.kept.extend(secrets.clone());
             account.status = Status::Active;
             account.expires_at = tokens.expires_at;
             account.refresh_at = refresh_at;
@@ -128,8 +128,8 @@ impl Engine {
     async fn store_salvaged(&self, account: StoredAccount, epoch: u64, refresh_token: &Secret) -> Result<()> {
         let now = self.clock.now();
         let pause = plan::backoff(account.facts.failed_refreshes + 1, &*self.random)?;
-        self.renew(account, epoch, |account, credential| {
-            credential.refresh_token = Some(refresh_token.clone());
+        self.renew(account, epoch, |account, own| {
+            own.refresh_token = Some(refresh_token.clone());
             // The access token that it came with is lost, and the old one may have ended with the old refresh token.
             account.expires_at = Some(now);
             account.facts.unanswered = false;
@@ -145,12 +145,12 @@ impl Engine {
         &self,
         mut account: StoredAccount,
         epoch: u64,
-        change: impl Fn(&mut StoredAccount, &mut Credential),
+        change: impl Fn(&mut StoredAccount, &mut Tokens),
     ) -> Result<()> {
         loop {
-            let Some(mut credential) = self.rows.credential(&account).await? else { return Ok(()) };
-            change(&mut account, &mut credential);
-            self.rows.seal_credential(&mut account, &credential, epoch).await?;
+            let Some(Credential::Tokens(mut own)) = self.rows.credential(&account).await? else { return Ok(()) };
+            change(&mut account, &mut own);
+            self.rows.seal_credential(&mut account, &Credential::Tokens(own), epoch).await?;
             account.updated_at = self.clock.now();
             let row = self.rows.write_account(&account)?;
             if self.rows.store.commit(vec![Change::ReplaceAccount(row)]).await? == Commit::Applied {

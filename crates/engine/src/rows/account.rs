@@ -5,12 +5,11 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Rows, damaged, from_json, sealed, to_json};
+use super::{Credential, Rows, damaged, from_json, to_json};
 use crate::{
     Result,
     accounts::Status,
     names::Organization,
-    secret::Secret,
     store::{AccountKey, AccountRow},
     time::Timestamp,
     vault::{Column, Place},
@@ -80,18 +79,6 @@ impl AccountFacts {
         self.next_refresh_at = None;
         self.misconfigured = None;
     }
-}
-
-/// What is sealed for an account that authorized by OAuth.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Credential {
-    #[serde(serialize_with = "sealed::secret")]
-    pub(crate) access_token: Secret,
-    #[serde(serialize_with = "sealed::optional")]
-    pub(crate) refresh_token: Option<Secret>,
-    /// Secret values that the connector keeps.
-    #[serde(serialize_with = "sealed::map", default)]
-    pub(crate) kept: IndexMap<String, Secret>,
 }
 
 /// A connected account, verified; its credential still sealed.

@@ -18,7 +18,8 @@ const TABLE: &str = "flows";
 
 /// Where a flow stands. Each arrow is one compare-and-set; the last three are ends.
 ///
-/// `Linked → Started → [Returned →] Exchanging → Completed`, or from anywhere `Refused` or `Failed`.
+/// `Linked → Started → [Returned →] Exchanging → Completed`, or from anywhere `Refused` or `Failed`. Where a person
+/// enters a credential there is no provider to go to: `Linked → [Returned →] Completed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FlowStatus {
@@ -26,7 +27,8 @@ pub(crate) enum FlowStatus {
     Linked,
     /// The browser was sent to the provider. The PKCE verifier is held.
     Started,
-    /// The provider sent a code back; it is held until the app verifies the user.
+    /// The provider sent a code back, or the person entered a credential that works; it is held until the app verifies
+    /// the user.
     Returned,
     /// The code is being exchanged; it is no longer stored, so that it cannot be sent twice.
     Exchanging,
@@ -76,6 +78,12 @@ pub(crate) struct FlowFacts {
     /// The provider and app that the flow started with: it ends with the same or not at all (RFC 9700 §4.4.2).
     #[serde(default)]
     pub(crate) registration: Option<String>,
+    /// How many credentials were tried with this link.
+    #[serde(default)]
+    pub(crate) attempts: u32,
+    /// Until then one of them is being tried.
+    #[serde(default)]
+    pub(crate) trying_until: Option<Timestamp>,
     /// The code of the error that ended it.
     #[serde(default)]
     pub(crate) failure: Option<String>,
@@ -91,6 +99,29 @@ pub(crate) struct Held {
     /// Values of the callback that the connector keeps.
     #[serde(default)]
     pub(crate) callback: IndexMap<String, String>,
+    /// What the person entered.
+    #[serde(default)]
+    pub(crate) submission: Option<Submission>,
+}
+
+/// A static credential that works, and whose it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Submission {
+    #[serde(serialize_with = "sealed::map")]
+    pub(crate) fields: IndexMap<String, Secret>,
+    /// Nothing when the connector has no call that tells.
+    pub(crate) owner: Option<Owner>,
+}
+
+/// What the provider says about the owner of a credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    /// Stable.
+    pub(crate) id: Option<String>,
+    /// A name that a person recognises.
+    pub(crate) label: Option<String>,
+    /// What the connector keeps of the answer.
+    pub(crate) kept: IndexMap<String, String>,
 }
 
 /// A flow, verified; what it holds still sealed.

@@ -6,6 +6,7 @@
 
 mod account;
 mod connection;
+mod credential;
 mod flow;
 
 use std::{
@@ -13,9 +14,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-pub(crate) use account::{AccountFacts, Credential, StoredAccount};
+pub(crate) use account::{AccountFacts, StoredAccount};
 pub(crate) use connection::{ConnectionConfig, ConnectionSecrets, StoredConnection};
-pub(crate) use flow::{FlowFacts, FlowStatus, Held, StoredFlow};
+pub(crate) use credential::{Credential, Tokens};
+pub(crate) use flow::{FlowFacts, FlowStatus, Held, Owner, StoredFlow, Submission};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -124,10 +126,6 @@ mod sealed {
     use serde::{Serializer, ser::SerializeMap};
 
     use crate::secret::{ExposeSecret, Secret};
-
-    pub(super) fn secret<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(secret.expose_secret())
-    }
 
     pub(super) fn optional<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
         match secret {

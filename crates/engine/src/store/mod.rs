@@ -231,6 +231,12 @@ pub enum Change {
     InsertFlow(FlowRow),
     /// Overwrites a flow.
     ReplaceFlow(FlowRow),
+    /// Deletes flows, of every organization, that wait for a verification which was due before this moment, with what
+    /// they hold.
+    ForgetUnverified {
+        /// The moment.
+        before: Timestamp,
+    },
     /// Deletes flows, of every organization, that were over before this moment.
     ForgetFlows {
         /// The moment.

@@ -1,7 +1,7 @@
 //! Connected accounts: made once, listed in pages, disconnected, deleted.
 
 use onbehalf_engine::{
-    accounts::{AccountBy, AccountQuery, AccountRef, Status},
+    accounts::{AccountBy, AccountQuery, AccountRef, Disclosed, Status},
     names::{ConnectionName, Organization},
     secret::ExposeSecret,
 };
@@ -16,11 +16,13 @@ fn example() -> ConnectionName {
 async fn an_account_is_made_once() {
     let world = world().await;
     let organization = Organization::default();
-    let first = world.engine.get_or_create_account(&organization, &example(), &identifier("user_1")).await.unwrap();
-    let second = world.engine.get_or_create_account(&organization, &example(), &identifier("user_1")).await.unwrap();
+    let first =
+        world.engine.get_or_create_account(&organization, &example(), &identifier("user_1"), None).await.unwrap();
+    let second =
+        world.engine.get_or_create_account(&organization, &example(), &identifier("user_1"), None).await.unwrap();
     assert_eq!(first.id, second.id);
     assert!(first.id.starts_with("ca_") && first.id.len() >= 3 + 22);
-    let again = world.engine.create_account(&organization, &example(), &identifier("user_1")).await;
+    let again = world.engine.create_account(&organization, &example(), &identifier("user_1"), None).await;
     assert_eq!(code(again), "CONNECTED_ACCOUNT_ALREADY_EXISTS");
 }
 
@@ -30,7 +32,11 @@ async fn calls_at_the_same_moment_make_one_account() {
     let calls = (0..50).map(|_| {
         let engine = world.engine.clone();
         tokio::spawn(async move {
-            engine.get_or_create_account(&Organization::default(), &example(), &identifier("user_1")).await.unwrap().id
+            engine
+                .get_or_create_account(&Organization::default(), &example(), &identifier("user_1"), None)
+                .await
+                .unwrap()
+                .id
         })
     });
     let mut ids = std::collections::HashSet::new();
@@ -46,7 +52,8 @@ async fn identifiers_are_compared_byte_for_byte() {
     let world = world().await;
     let mut ids = std::collections::HashSet::new();
     for person in ["user", "User", "us\u{e9}r", "use\u{301}r", "user:1", "user%3A1", "user/1", "user\u{200b}"] {
-        let made = world.engine.get_or_create_account(&Organization::default(), &example(), &identifier(person)).await;
+        let made =
+            world.engine.get_or_create_account(&Organization::default(), &example(), &identifier(person), None).await;
         assert!(ids.insert(made.unwrap().id), "{person:?}");
     }
 }
@@ -57,7 +64,7 @@ async fn accounts_are_listed_in_pages() {
     for person in 0..25 {
         world
             .engine
-            .get_or_create_account(&Organization::default(), &example(), &identifier(&format!("user_{person}")))
+            .get_or_create_account(&Organization::default(), &example(), &identifier(&format!("user_{person}")), None)
             .await
             .unwrap();
     }
@@ -92,7 +99,7 @@ async fn a_disconnected_account_is_kept_without_its_credential() {
     world.authorize("user_1", "ada").await;
     let disconnected = world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
     assert_eq!(disconnected.status, Status::Disconnected);
-    let (_, token) = world.engine.account_with_token(&account("example", "user_1")).await.unwrap();
+    let (_, token) = world.engine.account_with_credential(&account("example", "user_1")).await.unwrap();
     assert!(token.is_none());
     world.authorize("user_1", "ada").await;
     assert_eq!(world.account("user_1").await.status, Status::Active);
@@ -119,7 +126,7 @@ async fn an_account_is_not_found_from_another_organization() {
         by: AccountBy::Id(world.account("user_1").await.id),
     };
     assert_eq!(code(world.engine.account(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
-    assert_eq!(code(world.engine.account_with_token(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
+    assert_eq!(code(world.engine.account_with_credential(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
     assert_eq!(code(world.engine.delete_account(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
     assert_eq!(code(world.engine.disconnect_account(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
     assert_eq!(world.account("user_1").await.status, Status::Active);
@@ -129,8 +136,8 @@ async fn an_account_is_not_found_from_another_organization() {
 async fn the_token_comes_with_the_account_where_it_is_asked_for() {
     let world = world().await;
     world.authorize("user_1", "ada").await;
-    let (found, token) = world.engine.account_with_token(&account("example", "user_1")).await.unwrap();
-    let token = token.unwrap();
+    let (found, token) = world.engine.account_with_credential(&account("example", "user_1")).await.unwrap();
+    let Some(Disclosed::Token(token)) = token else { panic!("the account holds a token") };
     assert_eq!(found.status, Status::Active);
     assert_eq!(token.access_token.expose_secret(), "access-2");
     assert_eq!(token.refresh_token.as_ref().unwrap().expose_secret(), "refresh-2");

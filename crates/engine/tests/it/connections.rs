@@ -142,7 +142,7 @@ async fn a_deleted_connection_takes_its_accounts_along() {
 async fn kinds_of_a_later_version_say_so() {
     let world = world().await;
     for (connector, method) in
-        [("stripe", "api_key"), ("google_calendar", "service_account"), ("snowflake", "key_pair"), ("outlook", "app")]
+        [("github", "app"), ("google_calendar", "service_account"), ("snowflake", "key_pair"), ("outlook", "app")]
     {
         let mut new =
             NewConnection { connector: Some(connector.into()), auth_method: Some(method.into()), ..connection("mine") };

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod attacks;
+mod brought;
 mod connections;
 mod connectors;
 mod flaky;
@@ -14,4 +15,6 @@ mod proxy;
 mod refresh;
 mod restart;
 mod rows;
+mod static_world;
+mod submit;
 mod world;

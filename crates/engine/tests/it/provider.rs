@@ -18,6 +18,9 @@ use onbehalf_engine::egress::{
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+/// Status, type and body; or no answer.
+pub(crate) type Scripted = Result<(u16, &'static str, &'static [u8]), Failure>;
+
 /// What the provider remembers.
 #[derive(Default)]
 pub(crate) struct State {
@@ -46,6 +49,12 @@ pub(crate) struct State {
     pub(crate) cut_answers_after: Option<&'static str>,
     /// Whether `/me` answers.
     pub(crate) probe_down: bool,
+    /// Keys that the provider has issued, in the form in which they are to arrive, and to whom.
+    pub(crate) keys: HashMap<String, String>,
+    /// Answers to give instead of the right ones, at `/me`.
+    pub(crate) probes: VecDeque<Scripted>,
+    /// While set, calls of `/me` wait here.
+    pub(crate) probe_gate: Option<Arc<Gate>>,
 }
 
 struct Grant {
@@ -170,6 +179,7 @@ impl Provider {
         let mut state = self.state();
         let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let user = bearer.and_then(|value| state.access_tokens.get(value.strip_prefix("Bearer ")?)).cloned();
+        let user = user.or_else(|| presented(&request).find_map(|key| state.keys.get(&key).cloned()));
         let path = request.uri().path().to_owned();
         let body = request.body().to_vec();
         state.api_requests.push(request);
@@ -194,6 +204,16 @@ impl Grant {
     }
 }
 
+/// Everything in a request that may be a key.
+fn presented(request: &Request<Bytes>) -> impl Iterator<Item = String> {
+    let headers =
+        request.headers().iter().filter_map(|(name, value)| Some(format!("{name}: {}", value.to_str().ok()?)));
+    let query = request.uri().query().unwrap_or_default().split('&').map(|pair| format!("?{pair}"));
+    let body = serde_json::from_slice::<HashMap<String, Value>>(request.body()).unwrap_or_default();
+    let body = body.into_iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
+    headers.chain(query).chain(body).collect::<Vec<_>>().into_iter()
+}
+
 fn refused(status: u16, error: &str) -> Result<(u16, Vec<u8>), Failure> {
     Ok((status, json!({ "error": error }).to_string().into_bytes()))
 }
@@ -216,6 +236,24 @@ impl Egress for Provider {
             self.cut(answer)?
         } else if request.uri().path() == "/lost" {
             return Err(Failure::Unknown { reason: "interrupted", partial: None });
+        } else if request.uri().path() == "/me" {
+            let gate = self.state().probe_gate.clone();
+            if let Some(gate) = gate {
+                gate.arrived.notify_one();
+                gate.open.notified().await;
+            }
+            let scripted = self.state().probes.pop_front();
+            match scripted {
+                Some(answer) => {
+                    let (status, content_type, body) = answer?;
+                    self.state().api_requests.push(request);
+                    let mut response = Response::new(Incoming::whole(body));
+                    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                    response.headers_mut().insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+                    return Ok(response);
+                }
+                None => self.api(request),
+            }
         } else {
             self.api(request)
         };

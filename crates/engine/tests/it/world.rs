@@ -57,12 +57,15 @@ pub(crate) async fn world() -> World {
 
 /// An environment where the app verifies who consented.
 pub(crate) async fn verified_world() -> World {
-    World::with(Settings {
+    World::with(verified_settings()).await
+}
+
+pub(crate) fn verified_settings() -> Settings {
+    Settings {
         user_verification: Some(UserVerification::App),
         user_verify_urls: vec!["https://app.example/verify".into()],
         ..settings()
-    })
-    .await
+    }
 }
 
 pub(crate) fn settings() -> Settings {

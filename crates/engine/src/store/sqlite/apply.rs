@@ -59,6 +59,10 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<bool> {
         }
         Change::InsertFlow(row) => write(sql::INSERT_FLOW, &rows::flow_values(row)),
         Change::ReplaceFlow(row) => write(sql::REPLACE_FLOW, &rows::flow_values(row)),
+        Change::ForgetUnverified { before } => {
+            connection.prepare_cached(sql::FORGET_UNVERIFIED)?.execute(params![before])?;
+            Ok(true)
+        }
         Change::ForgetFlows { before } => {
             connection.prepare_cached(sql::FORGET_FLOWS)?.execute(params![before])?;
             Ok(true)

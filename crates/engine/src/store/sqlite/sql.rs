@@ -97,6 +97,8 @@ pub(super) const REPLACE_FLOW: &str = "UPDATE flows
         held = ?10, expires_at = ?11, created_at = ?12, version = ?13, mac = ?14
     WHERE organization = ?1 AND id = ?2 AND version = ?13 - 1";
 
+pub(super) const FORGET_UNVERIFIED: &str = "DELETE FROM flows WHERE status = 'returned' AND expires_at < ?1";
+
 pub(super) const FORGET_FLOWS: &str = "DELETE FROM flows WHERE expires_at < ?1";
 
 pub(super) const PENDING_FLOWS: &str = "SELECT

@@ -322,6 +322,19 @@ async fn flows_count_until_they_are_over_and_are_forgotten_after() {
     assert!(stored_flow(&store, "flow_2").await.is_some());
 }
 
+#[tokio::test]
+async fn what_nobody_verified_in_time_is_forgotten() {
+    let store = memory();
+    fill(&store).await;
+    let returned = |id: &str, end| FlowRow { status: "returned".into(), expires_at: at(end), ..flow(id, "ca_1") };
+    let flows = vec![Change::InsertFlow(returned("flow_2", 100)), Change::InsertFlow(returned("flow_3", 300))];
+    assert_eq!(store.commit(flows).await.unwrap(), Commit::Applied);
+    assert_eq!(store.commit(vec![Change::ForgetUnverified { before: at(200) }]).await.unwrap(), Commit::Applied);
+    assert_eq!(stored_flow(&store, "flow_2").await, None);
+    assert!(stored_flow(&store, "flow_1").await.is_some(), "it waits for no verification");
+    assert!(stored_flow(&store, "flow_3").await.is_some(), "it may still be verified");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_a_hundred_writers_of_a_version_wins() {
     for store in [stored().2, memory()] {
