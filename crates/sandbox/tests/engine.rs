@@ -235,8 +235,9 @@ async fn the_engine_rotates_for_months_and_betrays_no_reuse() {
     world.connect().await;
     for _ in 0..50 {
         world.sandbox.advance(Duration::from_secs(2 * 24 * 60 * 60));
-        let (one, other) =
-            tokio::join!(world.engine.token(&account(), PATIENCE), world.engine.token(&account(), PATIENCE));
+        let account = account();
+        let token = || world.engine.token(&account, PATIENCE);
+        let (one, other) = tokio::join!(token(), token());
         assert_eq!(one.unwrap().access_token.expose_secret(), other.unwrap().access_token.expose_secret());
     }
     let refreshes = world.sandbox.arrivals().into_iter().filter(|arrival| arrival.path == "/token").count() - 1;
