@@ -25,7 +25,8 @@ mod options;
 mod promise;
 mod response;
 mod runtime;
-mod sandbox;
+// Public, because napi's registration is no use of a function in the eyes of a test build.
+pub mod sandbox;
 mod settings;
 mod signal;
 mod web;

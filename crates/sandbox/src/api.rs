@@ -207,3 +207,83 @@ fn forbidden(scope: &'static str) -> Answer {
     Answer::error(StatusCode::FORBIDDEN, "insufficient_scope", "the person did not allow this")
         .with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn received(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Received {
+        let mut request = Request::builder().method(method).uri(format!("http://localhost/sandbox{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        Received { head, path: path.into(), body: Bytes::copy_from_slice(body), length: body.len() as u64 }
+    }
+
+    fn status(permissions: &[&str], method: &str, path: &str) -> u16 {
+        let permissions = permissions.iter().map(ToString::to_string).collect();
+        let caller = Caller { user: "grace".into(), permissions };
+        answer(&received(method, path, &[], b""), Some(&caller)).status.as_u16()
+    }
+
+    #[test]
+    fn nobody_gets_nothing() {
+        let refused = answer(&received("GET", "/me", &[], b""), None);
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+        assert!(refused.headers[header::WWW_AUTHENTICATE].to_str().unwrap().contains("invalid_token"));
+    }
+
+    #[test]
+    fn reading_and_writing_are_allowed_apart() {
+        assert_eq!(status(&["read"], "GET", "/echo"), 200);
+        assert_eq!(status(&["read"], "POST", "/echo"), 403);
+        assert_eq!(status(&["write"], "POST", "/echo"), 200);
+        assert_eq!(status(&["write"], "GET", "/bytes/1"), 403);
+        assert_eq!(status(&["anything"], "GET", "/me"), 200);
+        assert_eq!(status(&[], "GET", "/me"), 403);
+    }
+
+    #[test]
+    fn only_what_there_is_is_answered() {
+        for path in ["/", "/ME", "/me/", "/bytes/", "/bytes/-1", "/bytes/1e9", "/status/99", "/status/100", "/status/x"]
+        {
+            assert_eq!(status(&["read"], "GET", path), 404, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_one_or_none() {
+        let of = |headers: &[(&str, &str)]| Credential::of(&received("GET", "/me", headers, b"").head.headers);
+        assert_eq!(of(&[("authorization", "bearer t")]), Credential::Bearer("t".into()));
+        assert_eq!(of(&[("x-api-key", "k")]), Credential::Key("k".into()));
+        assert_eq!(of(&[("authorization", "Bearer t"), ("x-api-key", "k")]), Credential::None);
+        assert_eq!(of(&[("authorization", "Bearer t"), ("authorization", "Bearer u")]), Credential::None);
+        assert_eq!(of(&[("authorization", "Basic t")]), Credential::None);
+        assert_eq!(of(&[]), Credential::None);
+    }
+
+    proptest! {
+        /// An agent that logs the echo logs no credential.
+        #[test]
+        fn an_echo_holds_no_credential(
+            name in prop::sample::select(vec!["authorization", "x-api-key", "cookie", "proxy-authorization"]),
+            body: Vec<u8>,
+        ) {
+            let caller = Caller { user: "grace".into(), permissions: vec!["write".into()] };
+            let echoed = answer(&received("POST", "/echo", &[(name, "MARKED"), ("x-mine", "kept")], &body), Some(&caller));
+            let Content::Whole(bytes) = echoed.content else { panic!("an echo is whole") };
+            let said: Value = serde_json::from_slice(&bytes).unwrap();
+            prop_assert!(!said.to_string().contains("MARKED"));
+            prop_assert_eq!(&said["headers"]["x-mine"], "kept");
+            let back = match &said["body"] {
+                Value::String(text) => text.clone().into_bytes(),
+                _ => BASE64.decode(said["bodyBase64"].as_str().unwrap().as_bytes()).unwrap(),
+            };
+            prop_assert_eq!(back, body);
+        }
+    }
+}
