@@ -559,6 +559,7 @@ export interface ConnectorField {
   name: string
   label: string
   help?: string
+  helpUrl?: string
   example?: string
   default?: string
   required: boolean

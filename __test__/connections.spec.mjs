@@ -222,7 +222,7 @@ test('the catalogue tells what each connector needs', async (t) => {
   t.like(zendesk.fields[0], { name: 'subdomain', label: 'Subdomain', required: true, secret: false })
   t.like(Object.fromEntries(zendesk.authMethods.map(({ name, supported }) => [name, supported])), {
     oauth2: true,
-    api_token: false,
+    api_token: true,
   })
 })
 

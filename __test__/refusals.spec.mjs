@@ -18,6 +18,7 @@ import { Onbehalf, OnbehalfError } from 'onbehalf'
 import { failure } from './door.mjs'
 import { PlainBrowser, consent } from './support/browser.mjs'
 import { account, openEnvironment } from './support/environment.mjs'
+import { startKeyed } from './support/keyed.mjs'
 import { startProvider } from './support/provider.mjs'
 import { freePort } from './support/serve.mjs'
 
@@ -76,6 +77,63 @@ test('a scope of a link that is no scope is refused (RFC 6749, 3.3)', async (t) 
       message: /`scopes` must be at most 100, each of up to 512 visible ASCII/,
     })
   }
+})
+
+/** Credentials that are refused before anybody is asked about them, and how the message goes on. */
+const staticAuth = (details) => ({ staticAuth: { details } })
+const oauthToken = (more) => ({ oauthToken: { accessToken: 'CANARY', ...more } })
+const credentials = [
+  ['keys', {}, 'INVALID_ARGUMENT', /must have either `oauthToken` or `staticAuth`/],
+  ['keys', { ...staticAuth({}), ...oauthToken() }, 'INVALID_ARGUMENT', /must have either/],
+  ['keys', { static_auth: {} }, 'UNKNOWN_OPTION', /did you mean `staticAuth`/],
+  ['keys', oauthToken(), 'INVALID_ARGUMENT', /`oauthToken` is not what connection `keys` takes: bring `api_key`/],
+  ['keys', staticAuth({}), 'INVALID_ARGUMENT', /`api_key` is required/],
+  ['keys', staticAuth({ api_key: '' }), 'INVALID_ARGUMENT', /`api_key` is required/],
+  ['keys', staticAuth({ api_key: ' \t ' }), 'INVALID_ARGUMENT', /`api_key` is required/],
+  ['keys', staticAuth({ api_key: 5 }), 'INVALID_ARGUMENT', /api_key` must be a string/],
+  ['keys', staticAuth({ api_key: 'CANARY'.repeat(2000) }), 'INVALID_ARGUMENT', /`api_key` must be at most 8192 bytes/],
+  ['keys', staticAuth({ api_key: 'CANARY\nb' }), 'INVALID_ARGUMENT', /must be one line without control characters/],
+  ['keys', staticAuth({ api_key: 'CANARY\u0000' }), 'INVALID_ARGUMENT', /must be one line without control characters/],
+  ['keys', staticAuth({ api_key: 'CANARY\u200b' }), 'INVALID_ARGUMENT', /must be without zero-width/],
+  ['keys', staticAuth({ api_key: 'CANARY\ud800' }), 'INVALID_ARGUMENT', /must be well-formed Unicode/],
+  ['keys', staticAuth({ api_key: 'CАNARY' }), 'INVALID_ARGUMENT', /must be visible ASCII/], // a Cyrillic А
+  ['keys', staticAuth({ api_key: 'CANARY', region: 'mars' }), 'INVALID_ARGUMENT', /must be one of `eu`, `us`/],
+  ['keys', staticAuth({ api_kye: 'CANARY' }), 'UNKNOWN_OPTION', /did you mean `api_key`/],
+  [
+    'tokens',
+    staticAuth({ api_key: 'CANARY' }),
+    'INVALID_ARGUMENT',
+    /`staticAuth` is not what connection `tokens` takes/,
+  ],
+  ['tokens', { oauthToken: {} }, 'INVALID_ARGUMENT', /accessToken` is required/],
+  ['tokens', oauthToken({ accessToken: '' }), 'INVALID_ARGUMENT', /`accessToken` must be 1 to 65536 visible ASCII/],
+  ['tokens', oauthToken({ accessToken: 'CANARY b' }), 'INVALID_ARGUMENT', /`accessToken` must be/],
+  ['tokens', oauthToken({ accessToken: 'CANARY\r\nx: y' }), 'INVALID_ARGUMENT', /`accessToken` must be/],
+  ['tokens', oauthToken({ accessToken: 'CANARY\ud800' }), 'INVALID_ARGUMENT', /must be well-formed Unicode/],
+  ['tokens', oauthToken({ refreshToken: 'ключ' }), 'INVALID_ARGUMENT', /`refreshToken` must be/],
+  ['tokens', oauthToken({ scopes: ['a b'] }), 'INVALID_ARGUMENT', /`scopes` must be/],
+  ['tokens', oauthToken({ expiresAt: 1 }), 'INVALID_ARGUMENT', /expiresAt` must be a Date/],
+  ['tokens', oauthToken({ expiresAt: '2030-01-01' }), 'INVALID_ARGUMENT', /expiresAt` must be a Date/],
+  ['tokens', oauthToken({ expiresAt: new Date(NaN) }), 'INVALID_ARGUMENT', /expiresAt` must be a valid Date/],
+  ['tokens', oauthToken({ expiresAt: new Date(0) }), 'INVALID_ARGUMENT', /`expiresAt` is over, and there is no/],
+]
+
+test('a credential that cannot be meant is refused by name, and nobody is asked about it', async (t) => {
+  const provider = await startKeyed(t)
+  const { actions } = instance(t, { store: ':memory:', ...provider.options })
+  for (const [connectionName, authorizationDetails, code, message] of credentials)
+    for (const method of ['createConnectedAccount', 'getOrCreateConnectedAccount']) {
+      const call = () => actions[method]({ connectionName, identifier: 'x', authorizationDetails })
+      await refused(t, call, { code, message })
+    }
+  t.deepEqual(provider.requests, [])
+  t.deepEqual((await actions.listConnectedAccounts()).connectedAccounts, [])
+  // Script is a key like any other: the provider says that it is none of its own.
+  const script = { connectionName: 'keys', identifier: 'x', authorizationDetails: staticAuth({ api_key: '<script>' }) }
+  await refused(t, () => actions.createConnectedAccount(script), {
+    code: 'CREDENTIAL_REFUSED',
+    message: /does not accept/,
+  })
 })
 
 /** Paths that lead, or could lead, away from the connector's API (A41, A42, A43). */

@@ -151,7 +151,8 @@ impl<'env> Reader<'env> {
         if value.is_typedarray()? {
             return self.byte_array(value);
         }
-        if value.is_date()? {
+        // Options themselves are no Date.
+        if !self.path.is_empty() && value.is_date()? {
             return match JsDate::from_unknown(value)?.value_of()? {
                 millis if millis.is_finite() => Ok(Value::Date(millis)),
                 _ => Err(self.refuse("must be a valid Date")),

@@ -10,9 +10,11 @@ import {
   type ErrorCode,
   getAuthorizationLink,
   getToken,
+  type NewOauthToken,
   Onbehalf,
   OnbehalfError,
   request,
+  updateConnectedAccount,
 } from 'onbehalf'
 
 type IsAny<T> = 0 extends 1 & T ? true : false
@@ -37,13 +39,28 @@ await getToken({ connectedAccountId: 'ca_1', minValidity: 300 })
 const queryParams = { one: 1, all: ['a', 2, true], none: undefined }
 await request({ ...account, path: '/', method: 'POST', queryParams, body: new Uint8Array(1) })
 const { connectedAccount } = await actions.getConnectedAccount(account)
-const token: string | undefined = connectedAccount.authorizationDetails?.oauthToken.accessToken
-console.log(token, connectedAccount.tokenExpiresAt?.getTime())
+const token: string | undefined = connectedAccount.authorizationDetails?.oauthToken?.accessToken
+const key: string | undefined = connectedAccount.authorizationDetails?.staticAuth?.details.api_key
+await updateConnectedAccount({ ...account, authorizationDetails: { staticAuth: { details: { api_key: 'key' } } } })
+const oauthToken: NewOauthToken = {
+  accessToken: 'token',
+  refreshToken: 'token',
+  scopes: ['read'],
+  expiresAt: new Date(),
+}
+await updateConnectedAccount({ connectedAccountId: 'ca_1', authorizationDetails: { oauthToken } })
+console.log(key, token, connectedAccount.tokenExpiresAt?.getTime())
 
 // @ts-expect-error an option that there is not
 await getAuthorizationLink({ ...account, redirect: '' })
 // @ts-expect-error an option of the wrong type
 await getToken({ ...account, minValidity: '5' })
+// @ts-expect-error two credentials at once
+await updateConnectedAccount({ ...account, authorizationDetails: { oauthToken, staticAuth: { details: {} } } })
+// @ts-expect-error no credential
+await updateConnectedAccount(account)
+// @ts-expect-error a moment that is no Date
+await updateConnectedAccount({ ...account, authorizationDetails: { oauthToken: { accessToken: '', expiresAt: 1 } } })
 // @ts-expect-error a request without a path
 await request(account)
 // @ts-expect-error a verification that there is not

@@ -53,6 +53,8 @@ pub struct FieldSummary {
     pub label: String,
     /// Where the value is found.
     pub help: Option<String>,
+    /// The provider's page that says so.
+    pub help_url: Option<String>,
     /// What one looks like.
     pub example: Option<String>,
     /// Taken when none is given.
@@ -122,6 +124,7 @@ fn fields(fields: &IndexMap<String, Field>) -> Vec<FieldSummary> {
             name: name.clone(),
             label: field.label(name),
             help: field.help.clone(),
+            help_url: field.help_url.clone(),
             example: field.example.clone(),
             default: field.default.clone(),
             required: !field.optional && field.default.is_none(),

@@ -143,7 +143,9 @@ impl Method {
                     self.fields.insert("api_key".into(), secret("API key"));
                 }
                 MethodKind::Basic => {
-                    self.fields.insert("username".into(), Field::default());
+                    // RFC 7617 §2: what stands behind the first colon is the password.
+                    let pattern = Some("[^:]+".to_owned().try_into().expect("this is a regular expression"));
+                    self.fields.insert("username".into(), Field { pattern, ..Field::default() });
                     self.fields.insert("password".into(), secret("Password"));
                 }
                 _ => {}
@@ -275,6 +277,7 @@ mod tests {
         );
         let (_, basic) = connector.method(None).unwrap();
         assert!(basic.fields["password"].secret && !basic.fields["username"].secret);
+        assert!(basic.fields["username"].read("ada:pw").is_err(), "its second half would be a password");
         let mut values = Values::default();
         values.set("username", "ada").set("password", "pw");
         let header = basic.send.headers["Authorization"].render(&values).unwrap();

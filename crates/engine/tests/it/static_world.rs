@@ -32,7 +32,11 @@ pub(crate) async fn static_world() -> World {
 
 /// The same, where the app verifies who entered the key.
 pub(crate) async fn verified_static_world() -> World {
-    issuing(World::with(with_connectors(verified_settings())).await)
+    issuing(World::with(verified_static_settings()).await)
+}
+
+pub(crate) fn verified_static_settings() -> Settings {
+    with_connectors(verified_settings())
 }
 
 fn with_connectors(settings: Settings) -> Settings {
