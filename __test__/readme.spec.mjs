@@ -11,7 +11,14 @@ test('what the README shows is compiled', (t) => {
   t.true(read('__test__/types/production.mts').endsWith(production))
 })
 
-for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/architecture.md'])
+for (const document of [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  'docs/architecture.md',
+  'docs/testing.md',
+])
   test(`every file that ${document} points to is there`, (t) => {
     const targets = [...read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) => target)
     const missing = targets.filter((target) => !existsSync(new URL(target, new URL(document, top))))

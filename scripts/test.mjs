@@ -34,7 +34,7 @@ const runners = {
   },
   // Only the example that shows it.
   vitest: {
-    command: packaged('vitest/vitest.mjs', 'run', '--dir', 'examples'),
+    command: packaged('vitest/vitest.mjs', 'run'),
     passed: /^ +Tests +.*?(\d+) passed/gm,
     failed: /^ +Tests +.*?(\d+) failed/gm,
     skipped: /^ +Tests +.*?(\d+) (?:skipped|todo)/gm,
