@@ -84,8 +84,7 @@ export interface ApiResponse {
 
 /** A credential that you bring: a token granted to your app elsewhere, or what a person would enter in the link's form. */
 export type NewAuthorizationDetails =
-  | { oauthToken: NewOauthToken; staticAuth?: undefined }
-  | { staticAuth: StaticAuth; oauthToken?: undefined }
+  { oauthToken: NewOauthToken; staticAuth?: undefined } | { staticAuth: StaticAuth; oauthToken?: undefined }
 
 /** A token that was granted elsewhere, to the app that the connection names. */
 export interface NewOauthToken {

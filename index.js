@@ -1,39 +1,6 @@
+const { OnbehalfError, known, lifted } = require('./failure.js')
 const native = require('./native.js')
 const streams = require('./streams.js')
-
-/** What every promise of this package rejects with, save an aborted one. */
-class OnbehalfError extends Error {
-  constructor({ message, code, retryable, details }) {
-    super(message)
-    Object.assign(this, { code, retryable, details })
-  }
-}
-Object.defineProperty(OnbehalfError.prototype, 'name', {
-  __proto__: null,
-  value: 'OnbehalfError',
-  configurable: true,
-  writable: true,
-})
-
-/** A native failure, with a stack that begins where `entry` was called. Anything else the caller's own code threw. */
-const known = (error, entry) => {
-  if (error?.name !== 'OnbehalfError' || error instanceof OnbehalfError) return error
-  const failure = new OnbehalfError(error)
-  Error.captureStackTrace(failure, entry)
-  return failure
-}
-
-/** A method, made to reject where it would throw. */
-const lifted = (method) => {
-  async function entry(...args) {
-    try {
-      return await method.apply(this, args)
-    } catch (error) {
-      throw known(error, entry)
-    }
-  }
-  return entry
-}
 
 const methodsOf = ({ prototype }) =>
   Object.getOwnPropertyNames(prototype).filter(
@@ -66,9 +33,10 @@ class Onbehalf extends native.Onbehalf {
   /** Listeners that may still be called: an event may be on its way to one that was removed. */
   #heard = new Set()
 
-  constructor(options) {
+  // `testing.js` passes other variables: a test must not depend on its machine's.
+  constructor(options, variables = process.env) {
     try {
-      super(options, process.env)
+      super(options, variables)
     } catch (error) {
       throw known(error, Onbehalf)
     }

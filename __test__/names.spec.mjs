@@ -16,6 +16,18 @@ test('import and require find the same names', (t) => {
   t.deepEqual({ ...names }, { ...required })
 })
 
+test('import and require find the same test API, and it is typed', async (t) => {
+  const { default: all, 'module.exports': again, ...names } = await import('onbehalf/testing')
+  t.is(all, createRequire(import.meta.url)('onbehalf/testing'))
+  t.deepEqual({ ...names }, { ...all })
+  const typed = read('../testing.d.ts')
+  const declared = [...typed.matchAll(/^export declare (?:class|const|function) (\w+)/gm)].map(([, name]) => name)
+  t.deepEqual(declared.sort(), Object.keys(all).sort())
+  const methods = Object.getOwnPropertyNames(all.Sandbox.prototype).filter((name) => name !== 'constructor')
+  for (const name of methods) t.regex(typed, new RegExp(`^  (?:readonly )?${name}\\b`, 'm'), name)
+  t.notRegex(typed.replace(/\/\*[^]*?\*\//g, ''), /\bany\b/)
+})
+
 test('every action is a named export and an action of the default client', (t) => {
   t.true(operations.includes('getAuthorizationLink'))
   for (const name of operations) {

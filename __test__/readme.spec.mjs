@@ -12,8 +12,9 @@ test('what the README shows is compiled', (t) => {
   t.true(read('__test__/types/production.mts').endsWith(production))
 })
 
-const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
-for (const document of [...documents, 'docs/architecture.md', 'docs/deployment.md', 'examples/next/README.md'])
+const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'examples/next/README.md']
+const further = ['architecture', 'connectors', 'deployment', 'testing'].map((name) => `docs/${name}.md`)
+for (const document of [...documents, ...further])
   test(`every file that ${document} points to is there`, (t) => {
     const targets = [...read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) => target)
     const missing = targets.filter((target) => !existsSync(new URL(target, new URL(document, top))))

@@ -32,6 +32,13 @@ const runners = {
     failed: /^Tests:.*?(\d+) failed/gm,
     skipped: /^Tests:.*?(\d+) (?:skipped|todo)/gm,
   },
+  // Only the example that shows it.
+  vitest: {
+    command: packaged('vitest/vitest.mjs', 'run'),
+    passed: /^ +Tests +.*?(\d+) passed/gm,
+    failed: /^ +Tests +.*?(\d+) failed/gm,
+    skipped: /^ +Tests +.*?(\d+) (?:skipped|todo)/gm,
+  },
 }
 
 const typeTests = readdirSync(join(root, '__test__/types')).filter((file) => /\.[cm]?ts$/.test(file)).length

@@ -1,17 +1,18 @@
 //! One environment as JavaScript holds it: opened when first used, closed once.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
-use onbehalf_engine::{Engine, Error, Result};
+use onbehalf_engine::{Engine, Error, Result, random::SystemRandom};
+use onbehalf_sandbox::Sandbox;
 use tokio::sync::Mutex;
 use url::Url;
 
 use crate::{
     events::Listeners,
-    listener::{Serving, WebRequest, WebResponse, answer, serve},
+    listener::{Serving, Site, WebRequest, WebResponse, answer, serve},
     promise::defect,
     settings::Plan,
 };
@@ -24,6 +25,8 @@ pub(crate) struct Instance {
     closed: AtomicBool,
     state: Mutex<State>,
     pub(crate) listeners: Listeners,
+    /// Once it is open, where it has one.
+    sandbox: OnceLock<Arc<Sandbox>>,
 }
 
 enum State {
@@ -33,14 +36,15 @@ enum State {
 }
 
 struct Open {
-    engine: Arc<Engine>,
+    site: Site,
     serving: Option<Serving>,
 }
 
 impl Instance {
     pub(crate) fn new(plan: Plan) -> Self {
         let no = || AtomicBool::new(false);
-        Self { plan, enlisted: no(), closed: no(), state: Mutex::new(State::Unopened), listeners: Listeners::default() }
+        let (listeners, sandbox) = (Listeners::default(), OnceLock::new());
+        Self { plan, enlisted: no(), closed: no(), state: Mutex::new(State::Unopened), listeners, sandbox }
     }
 
     /// Whether this was asked before.
@@ -56,7 +60,7 @@ impl Instance {
     /// The engine, opened when this is the first call.
     pub(crate) async fn engine(&self) -> Result<Arc<Engine>> {
         let mut state = self.state.lock().await;
-        Ok(self.open(&mut state).await?.engine.clone())
+        Ok(self.open(&mut state).await?.site.engine.clone())
     }
 
     /// The engine, once browsers on this machine can come back to it. Elsewhere, and where the app serves the pages
@@ -65,9 +69,9 @@ impl Instance {
         let mut state = self.state.lock().await;
         let open = self.open(&mut state).await?;
         if open.serving.is_none() && self.plan.serves {
-            open.serving = Some(self.serve(&open.engine).await?);
+            open.serving = Some(self.serve(&open.site).await?);
         }
-        Ok(open.engine.clone())
+        Ok(open.site.engine.clone())
     }
 
     /// Serves the pages until the instance is closed. Says where browsers reach them.
@@ -75,23 +79,36 @@ impl Instance {
         let mut state = self.state.lock().await;
         let open = self.open(&mut state).await?;
         if open.serving.is_none() {
-            open.serving = Some(self.serve(&open.engine).await?);
+            open.serving = Some(self.serve(&open.site).await?);
         }
-        Ok(open.engine.public_url().clone())
+        Ok(open.site.engine.public_url().clone())
     }
 
     /// Answers one request to the pages, for an app that serves them itself.
     pub(crate) async fn answer(&self, request: WebRequest) -> Result<WebResponse> {
-        Ok(answer(self.engine().await?, request).await)
+        let mut state = self.state.lock().await;
+        let site = self.open(&mut state).await?.site.clone();
+        drop(state);
+        Ok(answer(site, request).await)
+    }
+
+    /// The simulated provider, once the instance is open.
+    pub(crate) fn sandbox(&self) -> Result<Arc<Sandbox>> {
+        let missing =
+            || Error::NotSupported { what: "the sandbox: it is part of a loopback environment that is open".into() };
+        if self.is_closed() { Err(Error::Closed) } else { self.sandbox.get().cloned().ok_or_else(missing) }
     }
 
     /// Stops serving, lets what is under way finish, closes the store. The second time does nothing.
     pub(crate) async fn close(&self) -> Result<()> {
+        if let Some(sandbox) = self.sandbox.get() {
+            sandbox.close();
+        }
         let mut state = self.state.lock().await;
         let before = std::mem::replace(&mut *state, State::Closed);
         let closed = match before {
-            State::Open(Open { engine, serving: Some(serving) }) => tokio::join!(serving.stop(), engine.close()).1,
-            State::Open(Open { engine, serving: None }) => engine.close().await,
+            State::Open(Open { site, serving: Some(serving) }) => tokio::join!(serving.stop(), site.engine.close()).1,
+            State::Open(Open { site, serving: None }) => site.engine.close().await,
             State::Unopened | State::Closed => Ok(()),
         };
         self.closed.store(true, Ordering::Relaxed);
@@ -101,13 +118,23 @@ impl Instance {
 
     async fn open<'state>(&self, state: &'state mut State) -> Result<&'state mut Open> {
         if let State::Unopened = state {
-            let (settings, bound) = self.plan.prepare().await?;
+            let (mut settings, bound) = self.plan.prepare().await?;
+            let sandbox = Sandbox::install(&mut settings, Arc::new(SystemRandom))?;
+            let joining = sandbox.clone();
+            let join = move |parts| match joining {
+                Some(sandbox) => sandbox.join(parts),
+                None => parts,
+            };
             // On a thread of the runtime: it reads files, and JavaScript's thread must not wait for a disk.
-            let opening = tokio::spawn(Engine::open(settings)).await;
+            let opening = tokio::spawn(Engine::open_with(settings, join)).await;
             let engine = opening.unwrap_or_else(|_| Err(defect()))?;
             self.listeners.attach(&engine);
-            let serving = bound.map(|bound| bound.serve(engine.clone()));
-            *state = State::Open(Open { engine, serving });
+            if let Some(sandbox) = &sandbox {
+                self.sandbox.get_or_init(|| sandbox.clone());
+            }
+            let site = Site { engine, sandbox };
+            let serving = bound.map(|bound| bound.serve(site.clone()));
+            *state = State::Open(Open { site, serving });
         }
         match state {
             State::Open(open) => Ok(open),
@@ -115,7 +142,7 @@ impl Instance {
         }
     }
 
-    async fn serve(&self, engine: &Arc<Engine>) -> Result<Serving> {
-        serve(self.plan.port(), engine.clone()).await
+    async fn serve(&self, site: &Site) -> Result<Serving> {
+        serve(self.plan.port(), site.clone()).await
     }
 }

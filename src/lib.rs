@@ -6,7 +6,7 @@
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
 //! [`error`]; what happens by itself is an event ([`events`]). Bodies that flow come in through [`upload`] and go out
 //! through [`response`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the
-//! end. For developers, [`trace`] writes down what the crates below log.
+//! end. [`sandbox`] is for `testing.js` alone, and [`trace`] writes down for developers what the crates below log.
 
 // Public are the rooms with functions that JavaScript alone calls: a build without Node would take them for unused.
 mod actions;
@@ -30,6 +30,7 @@ mod options;
 mod promise;
 pub mod response;
 mod runtime;
+pub mod sandbox;
 mod settings;
 mod signal;
 #[cfg(feature = "trace")]

@@ -41,6 +41,12 @@ pub struct Onbehalf {
     hold: Arc<Mutex<Option<Hold>>>,
 }
 
+impl Onbehalf {
+    pub(crate) fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+}
+
 #[napi]
 impl Onbehalf {
     /// Reads the options and the environment variables; throws an `OnbehalfError` when they cannot be.

@@ -61,6 +61,7 @@ impl Plan {
             user_verification: verification(options.user_verification, environment.user_verification.as_deref())?,
             user_verify_urls: options.user_verify_urls.or(environment.user_verify_urls).unwrap_or_default(),
             connections,
+            built_in_connections: Vec::new(),
             connectors: (options.connectors.unwrap_or_default().into_iter())
                 .map(|(slug, text)| (format!("{slug}.toml"), text))
                 .collect(),

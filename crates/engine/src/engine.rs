@@ -76,6 +76,7 @@ pub struct Engine {
     /// As they were written, and as URLs.
     pub(crate) user_verify_urls: Vec<(String, Url)>,
     pub(crate) declared: BTreeMap<declared::Name, NewConnection>,
+    pub(crate) built_in: BTreeMap<declared::Name, NewConnection>,
     /// Declared connections that this process has written.
     pub(crate) declared_written: Mutex<HashSet<declared::Name>>,
     pub(crate) flights: Flights,
@@ -156,6 +157,7 @@ impl Engine {
             user_verification,
             user_verify_urls,
             declared: declared::by_name(settings.connections),
+            built_in: declared::by_name(settings.built_in_connections),
             declared_written: Mutex::default(),
             flights: Flights::default(),
             unreadable: Mutex::default(),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub user_verify_urls: Vec<String>,
     /// Connections that the app declares in its code or environment; made or updated when first named.
     pub connections: Vec<NewConnection>,
+    /// Connections that are there though nobody declares them: made when first named, and not listed before.
+    pub built_in_connections: Vec<NewConnection>,
     /// Connector files of the app: file name and text. They add to the catalogue or override it.
     pub connectors: Vec<(String, String)>,
     /// An HTTP proxy for calls to providers. None unless asked for; proxy variables are not obeyed.

@@ -24,4 +24,4 @@ mod scopes;
 
 pub use listener::Listener;
 pub use neighbour::serves_store_of;
-pub use routes::{handle, paths, router};
+pub use routes::{handle, paths, router, router_beside};

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -40,6 +41,8 @@ pub struct Listener {
     /// Absent on machines without IPv6. Browsers may take `localhost` for either.
     v6: Option<TcpListener>,
     address: SocketAddr,
+    /// What is served beside our pages.
+    others: Router,
 }
 
 impl Listener {
@@ -64,11 +67,17 @@ impl Listener {
         self.address
     }
 
+    /// Serves the routes of somebody else beside ours, under the same headers.
+    pub fn beside(self, others: Router) -> Self {
+        Self { others, ..self }
+    }
+
     /// Answers for `engine` until `shutdown` is done; then lets requests under way finish, for ten seconds at most.
     pub async fn serve(self, engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
         let public_url = engine.public_url().clone();
         let hosts = Hosts::of(&public_url, self.address.port());
-        let service = TowerToHyperService::new(strict(hosts.only(unhardened(engine)), &public_url));
+        let routes = unhardened(engine).merge(self.others.clone());
+        let service = TowerToHyperService::new(strict(hosts.only(routes), &public_url));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LIMIT);
 
@@ -105,7 +114,7 @@ impl Listener {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(refusal(address.port(), &error)),
             Err(_) => None,
         };
-        Ok(Self { v4, v6, address })
+        Ok(Self { v4, v6, address, others: Router::new() })
     }
 
     async fn accept(&self) -> io::Result<TcpStream> {

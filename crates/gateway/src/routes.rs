@@ -44,8 +44,13 @@ const FORM_LIMIT: usize = 8 * 1024;
 /// what stands in front strips it. `Host` is not looked at, and nothing is derived from it: a server that mounts this
 /// decides which hosts it answers to. [`Listener`](crate::Listener) is such a server.
 pub fn router(engine: Arc<Engine>) -> Router {
+    router_beside(engine, Router::new())
+}
+
+/// As [`router`], with the routes of somebody else beside ours, under the same headers.
+pub fn router_beside(engine: Arc<Engine>, others: Router) -> Router {
     let public_url = engine.public_url().clone();
-    strict(unhardened(engine), &public_url)
+    strict(unhardened(engine).merge(others), &public_url)
 }
 
 /// Answers one request without a socket, for an app that mounts the pages in its own server.

@@ -38,6 +38,7 @@ async fn engine(public_url: &str) -> Arc<Engine> {
         user_verification: Some(UserVerification::None),
         user_verify_urls: Vec::new(),
         connections: Vec::new(),
+        built_in_connections: Vec::new(),
         connectors: Vec::new(),
         proxy: None,
     };

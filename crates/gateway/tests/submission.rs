@@ -39,6 +39,7 @@ async fn engine(public_url: &str) -> Arc<Engine> {
         app_name: Some("Acme".into()),
         user_verification: Some(UserVerification::None),
         user_verify_urls: Vec::new(),
+        built_in_connections: Vec::new(),
         connections: Vec::new(),
         connectors: vec![("keys.toml".into(), CONNECTOR.into())],
         proxy: None,

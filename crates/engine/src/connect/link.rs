@@ -5,7 +5,7 @@ use url::Url;
 use super::{Asks, FormField, LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
 use crate::{
     Engine, Error, Result, UserVerification,
-    accounts::AccountBy,
+    accounts::{Account, AccountBy, AccountRef},
     catalogue::field::{Field, Options},
     connections::{check::check_scopes, registration::Setup},
     names::Organization,
@@ -64,6 +64,17 @@ impl Engine {
             asks: asks(&setup, &flow)?,
             expires_at: flow.expires_at,
         })
+    }
+
+    /// Whose account a link is for. For whoever plays the person: a page shows less of it ([`Engine::link_page`]).
+    ///
+    /// # Errors
+    /// `LINK_NOT_FOUND`, `LINK_EXPIRED`, `LINK_USED`.
+    pub async fn account_of_link(&self, token: &str) -> Result<Account> {
+        self.ensure_open()?;
+        let flow = self.linked_flow(token).await?;
+        let by = AccountBy::Id(flow.account_id);
+        self.account(&AccountRef { organization: flow.organization, by }).await
     }
 
     /// The flow of a link that can still be used.

@@ -20,11 +20,12 @@ use crate::{
 };
 
 impl Engine {
-    /// Writes the declared connection of that name to the store, once per process: made when it is absent, brought up
+    /// Writes the declared or built-in connection of that name to the store, once per process: made when it is absent, brought up
     /// to date when its declaration has changed.
     pub(super) async fn declare(&self, organization: &Organization, name: &ConnectionName) -> Result<()> {
         let key = (organization.clone(), name.clone());
-        let Some(new) = self.declared.get(&key).filter(|_| !self.written().contains(&key)) else { return Ok(()) };
+        let new = self.declared.get(&key).or_else(|| self.built_in.get(&key));
+        let Some(new) = new.filter(|_| !self.written().contains(&key)) else { return Ok(()) };
         loop {
             let mut wanted = self.new_connection(new)?;
             wanted.secrets.declaration = Some(digest(new));

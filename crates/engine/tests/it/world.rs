@@ -78,6 +78,7 @@ pub(crate) fn settings() -> Settings {
         user_verification: None,
         user_verify_urls: Vec::new(),
         connections: vec![connection("example"), connection("other")],
+        built_in_connections: Vec::new(),
         connectors: vec![("example.toml".into(), CONNECTOR.into()), ("other.toml".into(), CONNECTOR.into())],
         proxy: None,
     }

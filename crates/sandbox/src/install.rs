@@ -1,0 +1,128 @@
+//! The sandbox in an environment's settings: its connector, its connections, and the apps that are registered with it.
+//!
+//! It is there on a loopback environment alone. Elsewhere a simulated provider would be a way in.
+
+use std::sync::Arc;
+
+use onbehalf_engine::{
+    Result, Settings,
+    connections::NewConnection,
+    egress::guard,
+    names::{ConnectionName, Organization},
+    random::Random,
+};
+use url::Url;
+
+use crate::sandbox::Sandbox;
+
+/// The connector's slug, and the name of the connection that is there by itself.
+pub const CONNECTOR: &str = "sandbox";
+/// The connection that takes a key.
+pub const KEY_CONNECTION: &str = "sandbox_key";
+/// The connector's method for it, and that method's one field.
+pub(crate) const KEY_METHOD: &str = "api_key";
+
+impl Sandbox {
+    /// The sandbox of the environment that `settings` describe, which are completed for it. Nothing where the
+    /// environment is not on loopback, or has a connector of its own with that name.
+    ///
+    /// Every declared connection of the connector that brings no credentials of its app gets some; the connections
+    /// `sandbox` and `sandbox_key` are there unless the app declares them.
+    ///
+    /// # Errors
+    /// `INTERNAL` where there is no randomness.
+    pub fn install(settings: &mut Settings, random: Arc<dyn Random>) -> Result<Option<Arc<Self>>> {
+        let file = format!("{CONNECTOR}.toml");
+        let is_taken = settings.connectors.iter().any(|(name, _)| *name == file);
+        if is_taken || !guard::is_loopback_host(&settings.public_url) {
+            return Ok(None);
+        }
+        let sandbox = Self::below(&settings.public_url, random.clone());
+        settings.connectors.push((file, connector(sandbox.base())));
+        for (name, method) in [(CONNECTOR, None), (KEY_CONNECTION, Some(KEY_METHOD))] {
+            if !settings.connections.iter().any(|declared| declared.name.as_str() == name) {
+                settings.built_in_connections.push(connection(name, method)?);
+            }
+        }
+        let public_url = settings.public_url.clone();
+        let declared = settings.connections.iter_mut().chain(&mut settings.built_in_connections);
+        for connection in declared.filter(|connection| takes_codes(connection)) {
+            sandbox.register(connection, &public_url, &*random)?;
+        }
+        Ok(Some(Arc::new(sandbox)))
+    }
+
+    /// Makes the app of a connection known here.
+    fn register(&self, connection: &mut NewConnection, public_url: &Url, random: &dyn Random) -> Result<()> {
+        let id = match &connection.client_id {
+            Some(id) => id.clone(),
+            None => random.id("sandbox")?,
+        };
+        let secret = match &connection.client_secret {
+            Some(secret) => secret.clone(),
+            None => random.token()?,
+        };
+        let redirect_uri = redirect_uri(public_url, connection.name.as_str());
+        self.provider(|provider| provider.register(&id, secret.clone(), &redirect_uri));
+        connection.client_id = Some(id);
+        connection.client_secret = Some(secret);
+        Ok(())
+    }
+}
+
+/// Where the sandbox sends browsers back for a connection.
+pub(crate) fn redirect_uri(public_url: &Url, connection: &str) -> String {
+    let mut url = public_url.clone();
+    url.set_path(&format!("{}/callback/{connection}", public_url.path().trim_end_matches('/')));
+    url.into()
+}
+
+/// Whether a declared connection is the sandbox's, and sends people to its consent page.
+fn takes_codes(connection: &NewConnection) -> bool {
+    connection.connector.as_deref().unwrap_or(connection.name.as_str()) == CONNECTOR
+        && connection.auth_method.as_deref() != Some(KEY_METHOD)
+}
+
+fn connection(name: &str, auth_method: Option<&str>) -> Result<NewConnection> {
+    Ok(NewConnection {
+        organization: Organization::default(),
+        name: ConnectionName::parse(name)?,
+        connector: Some(CONNECTOR.into()),
+        auth_method: auth_method.map(str::to_owned),
+        client_id: None,
+        client_secret: None,
+        scopes: None,
+        scope_params: Default::default(),
+        fields: Default::default(),
+        app: Default::default(),
+        endpoints: Default::default(),
+    })
+}
+
+/// The connector's file. A URL has no character that would end TOML's string.
+fn connector(base: &Url) -> String {
+    format!(
+        r#"
+name       = "Sandbox"
+docs       = "https://github.com/onbehalf/onbehalf/blob/main/docs/testing.md"
+categories = ["testing"]
+base_url   = "{base}"
+
+[auth.oauth2]
+issuer        = "{base}"
+authorize_url = "{base}/authorize"
+token_url     = "{base}/token"
+revoke_url    = "{base}/revoke"
+scopes        = ["read", "write"]
+
+[auth.{KEY_METHOD}]
+fields = {{ api_key = {{ label = "Key", help = "Any key that a test issued, or sandbox-demo-key.", example = "sandbox-demo-key", secret = true }} }}
+send   = {{ headers = {{ x-api-key = "{{api_key}}" }} }}
+
+[probe]
+url   = "/me"
+id    = "id"
+label = "email"
+"#
+    )
+}
