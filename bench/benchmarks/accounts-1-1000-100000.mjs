@@ -29,8 +29,14 @@ export default {
   name: 'accounts-1-1000-100000',
   unit: 'µs',
   rows: [
-    { name: 'accounts-1000', ours: 'thousand', against: 'one', aim },
-    { name: 'accounts-100000', ours: 'hundredThousand', against: 'one', aim },
+    { name: 'accounts-1000', what: 'the first row, with 1,000 accounts', ours: 'thousand', against: 'one', aim },
+    {
+      name: 'accounts-100000',
+      what: 'the first row, with 100,000 accounts',
+      ours: 'hundredThousand',
+      against: 'one',
+      aim,
+    },
   ],
   async contestants() {
     return {

@@ -8,6 +8,6 @@ export default {
   unit: 'MB',
   rounds: 1,
   warmUp: 0,
-  rows: [{ name: 'addon-size', aim: { ours: { most: 10 } } }],
+  rows: [{ name: 'addon-size', what: "the addon's size", aim: { ours: { most: 10 } } }],
   contestants: async () => ({ ours: async () => ({ value: statSync(addon()).size / 1e6 }) }),
 }

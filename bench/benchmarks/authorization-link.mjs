@@ -14,8 +14,8 @@ export default {
   rounds,
   warmUp,
   rows: [
-    { name: 'authorization-link', against: 'sdk', aim: { ratio: { most: 1 / 100 } } },
-    { name: 'authorization-link-floor', against: 'floor', aim: { ratio: { most: 2 } } },
+    { name: 'authorization-link', what: 'an authorization link', against: 'sdk', aim: { ratio: { most: 1 / 100 } } },
+    { name: 'authorization-link-floor', what: 'the same', against: 'floor', aim: { ratio: { most: 2 } } },
   ],
   async contestants() {
     const { actions, copy } = await environment()

@@ -13,7 +13,14 @@ const link = `
 export default {
   name: 'cold-first-link',
   unit: 'ms',
-  rows: [{ name: 'cold-first-link', against: 'node', aim: { ours: { most: 60 } } }],
+  rows: [
+    {
+      name: 'cold-first-link',
+      what: "from a process's start to its first link",
+      against: 'node',
+      aim: { ours: { most: 60 } },
+    },
+  ],
   async contestants() {
     const { copy } = await environment()
     return { ours: () => untilDone(link, { STORE: copy() }), node: () => untilDone('done()') }

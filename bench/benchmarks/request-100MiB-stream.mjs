@@ -18,7 +18,14 @@ export default {
   unit: 'MiB/s',
   rounds: 11,
   warmUp: 2,
-  rows: [{ name: 'request-100MiB-stream', against: 'undici', aim: { ratio: { least: 1 } } }],
+  rows: [
+    {
+      name: 'request-100MiB-stream',
+      what: '100 MiB, streamed: how many bytes a second',
+      against: 'undici',
+      aim: { ratio: { least: 1 } },
+    },
+  ],
   async contestants() {
     const { actions } = await environment()
     const { ApiResponse } = await import('onbehalf')

@@ -9,7 +9,7 @@ const path = `/bytes/${2 ** 20}`
 export default {
   name: 'request-1MiB',
   unit: 'µs',
-  rows: [{ name: 'request-1MiB', against: 'undici', aim: { ratio: { most: 1.15 } } }],
+  rows: [{ name: 'request-1MiB', what: 'an answer of 1 MiB', against: 'undici', aim: { ratio: { most: 1.15 } } }],
   async contestants() {
     const { actions } = await environment()
     const url = (await upstream()) + path

@@ -18,7 +18,14 @@ export async function small() {
 export default {
   name: 'request-small',
   unit: 'µs',
-  rows: [{ name: 'request-small', against: 'undici', aim: { ratio: { most: 1.15 } } }],
+  rows: [
+    {
+      name: 'request-small',
+      what: 'a small JSON answer of a provider, one at a time',
+      against: 'undici',
+      aim: { ratio: { most: 1.15 } },
+    },
+  ],
   async contestants() {
     const { ours, undici } = await small()
     return { ours: perCall(100, ours), undici: perCall(100, undici) }

@@ -11,6 +11,6 @@ const required = (name) => async () => ({
 export default {
   name: 'require-time',
   unit: 'ms',
-  rows: [{ name: 'require-time', against: 'sdk', aim: { ratio: { most: 1 / 20 } } }],
+  rows: [{ name: 'require-time', what: '`require()`', against: 'sdk', aim: { ratio: { most: 1 / 20 } } }],
   contestants: async () => ({ ours: required('onbehalf'), sdk: required('@scalekit-sdk/node') }),
 }

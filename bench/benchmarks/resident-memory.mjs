@@ -22,7 +22,7 @@ export default {
   unit: 'MiB',
   rounds: 15,
   warmUp: 2,
-  rows: [{ name: 'resident-memory', against: 'sdk' }],
+  rows: [{ name: 'resident-memory', what: 'memory that a first call takes', against: 'sdk' }],
   async contestants() {
     const { copy } = await environment()
     const ours = `const { Onbehalf } = require('onbehalf')

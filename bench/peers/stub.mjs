@@ -67,6 +67,8 @@ const server = createServer((socket) => {
   })
 })
 server.listen(0, '127.0.0.1', () => process.send(server.address().port))
+// Whoever measures may end at any moment.
+process.on('disconnect', () => process.exit())
 
 /** A message as gRPC frames it: not compressed, its length, itself. */
 function framed(schema, message) {

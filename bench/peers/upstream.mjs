@@ -18,6 +18,8 @@ const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) =>
   response.end(small)
 })
 server.listen(0, '127.0.0.1', () => process.send(server.address().port))
+// Whoever measures may end at any moment.
+process.on('disconnect', () => process.exit())
 
 /** Writes as fast as the other end reads. */
 function sendBytes(response, length) {
