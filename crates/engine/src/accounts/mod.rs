@@ -178,7 +178,7 @@ impl Engine {
         match self.insert_account(&connection, identifier).await? {
             (account, Commit::Applied) => Ok(self.account_view(&connection, &account)),
             (_, Commit::Conflict) => Err(Error::ConnectedAccountAlreadyExists {
-                connection: connection.name,
+                connection: connection.name.clone(),
                 identifier: identifier.as_str().into(),
             }),
         }
@@ -250,7 +250,7 @@ impl Engine {
             identifier: query.identifier.as_ref().map(|identifier| identifier.as_str().to_owned()),
         };
         for name in &query.connections {
-            filter.connection_ids.push(self.stored_connection(organization, name).await?.id);
+            filter.connection_ids.push(self.stored_connection(organization, name).await?.id.clone());
         }
         let rows = self.rows.store.accounts(organization.as_str(), &filter, after.as_deref(), size + 1).await?;
         let Page { rows, next } = page::cut(rows, size, |row| &row.id);

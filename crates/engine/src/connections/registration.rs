@@ -16,7 +16,7 @@ use crate::{
     },
     egress::target::Target,
     oauth::{ClientAuth, Registration, token_response::TokenSet},
-    rows::{Credential, StoredConnection},
+    rows::{ConnectionConfig, Credential, StoredConnection},
     secret::{ExposeSecret, Secret},
 };
 
@@ -34,14 +34,9 @@ pub(crate) struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// Fails when the app has no credentials yet, or the method is of a kind that is not supported.
     pub(crate) fn of(engine: &'a Engine, connection: &'a StoredConnection) -> Result<Self> {
-        let connector = engine.catalogue.connector(&connection.connector)?;
-        let (_, method) = connector.supported_method(Some(&connection.config.auth_method))?;
+        let (connector, method, client_id) = app_of(engine, connection)?;
         let config = &connection.config;
         let secret = connection.secrets.client_secret.as_ref();
-        let client_id = match (&config.client_id, secret, method.client_auth) {
-            (Some(id), Some(_), _) | (Some(id), None, ClientAuth::None) => id,
-            _ => return Err(engine.not_configured(&connection.organization, &connection.name, connector)),
-        };
         let redirect_uri = engine.redirect_uri(&connection.organization, &connection.name);
         let mut values = field::variables(&connector.fields, &field::fill(&connector.fields, &config.fields)?);
         values.set("client_id", client_id);
@@ -106,18 +101,7 @@ impl<'a> Setup<'a> {
 
     /// Names the connector and app that a grant belongs to. What is granted to one is never sent to another.
     pub(crate) fn binding(&self) -> String {
-        let config = &self.connection.config;
-        let url = |url: &Option<Url>| url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
-        let fields = config.fields.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-        digest_of(&[
-            &digest_of(&fields.collect::<Vec<_>>()),
-            &self.connector.slug,
-            &config.auth_method,
-            self.client_id,
-            &url(&config.endpoints.token_url),
-            &url(&config.endpoints.refresh_url),
-            &url(&config.endpoints.base_url),
-        ])
+        binding(self.connector, self.client_id, &self.connection.config)
     }
 
     /// Where API calls go, for an account with these kept values. A host that the provider named itself must be one
@@ -220,6 +204,36 @@ impl Engine {
         }
         Setup::of(self, connection)
     }
+
+    /// [`Setup::binding`], without what else a setup fills in.
+    pub(crate) fn binding(&self, connection: &StoredConnection) -> Result<String> {
+        let (connector, _, client_id) = app_of(self, connection)?;
+        Ok(binding(connector, client_id, &connection.config))
+    }
+}
+
+/// The connector, the auth method and the client id of a connection.
+fn app_of<'a>(engine: &'a Engine, connection: &'a StoredConnection) -> Result<(&'a Connector, &'a Method, &'a str)> {
+    let connector = engine.catalogue.connector(&connection.connector)?;
+    let (_, method) = connector.supported_method(Some(&connection.config.auth_method))?;
+    match (&connection.config.client_id, &connection.secrets.client_secret, method.client_auth) {
+        (Some(id), Some(_), _) | (Some(id), None, ClientAuth::None) => Ok((connector, method, id)),
+        _ => Err(engine.not_configured(&connection.organization, &connection.name, connector)),
+    }
+}
+
+fn binding(connector: &Connector, client_id: &str, config: &ConnectionConfig) -> String {
+    let url = |url: &Option<Url>| url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
+    let fields = config.fields.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    digest_of(&[
+        &digest_of(&fields.collect::<Vec<_>>()),
+        &connector.slug,
+        &config.auth_method,
+        client_id,
+        &url(&config.endpoints.token_url),
+        &url(&config.endpoints.refresh_url),
+        &url(&config.endpoints.base_url),
+    ])
 }
 
 impl Registration {

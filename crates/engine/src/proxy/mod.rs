@@ -76,7 +76,7 @@ impl Engine {
 
     async fn request_in_time(self: &Arc<Self>, request: ProxyRequest, timeout: Duration) -> Result<ProxyResponse> {
         let (connection, account) = self.stored_account(&request.account).await?;
-        self.usable_credential(&connection, &account).await?;
+        self.check_usable(&connection, &account)?;
         let call = Call::new(&self.setup(&connection)?, &account, request, timeout)?;
         let (account, credential) = self.fresh(&connection, account, Need::ValidFor(LEAST_VALIDITY)).await?;
         let answer = self.call(&connection, &account, &credential, &call).await?;
