@@ -4,6 +4,7 @@
 //! them ten times quicker. So nothing slow may happen before its first `await`.
 
 use std::{
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -65,7 +66,7 @@ pub(crate) fn promise<'env, T: ToNapiValue + Send + 'static>(
         return Ok(PromiseRaw::resolve(env, outcome?)?);
     }
     let listening = patience.signal.map(|signal| signal.listen(env)).transpose()?;
-    let fired = listening.as_ref().map(|listening| listening.fired()).unwrap_or_default();
+    let fired = listening.as_ref().map(|listening| listening.fired());
     let (deferred, promise) = env.create_deferred()?;
     runtime().spawn(async move {
         let outcome = wait(work, patience.timeout, fired, abandoned).await;
@@ -91,32 +92,38 @@ fn poll_once<T>(work: &mut Work<T>) -> Result<Poll<Result<T>>> {
     })
 }
 
-/// Waits for the work in a task of its own, so that it outlives its caller's patience, and a panic in it is an error.
+/// Waits for the work, as long as its caller does. Work that must outlive that has a task of its own.
 async fn wait<T: Send + 'static>(
     work: Work<T>,
     patience: Option<Duration>,
-    fired: CancellationToken,
+    fired: Option<CancellationToken>,
     abandoned: Abandoned,
 ) -> Outcome<T> {
-    let task = runtime().spawn(work);
-    let handle = task.abort_handle();
+    let ends_early = patience.is_some() || fired.is_some();
+    let work: Work<T> = match abandoned {
+        Abandoned::GoesOn if ends_early => {
+            let task = runtime().spawn(work);
+            Box::pin(async { finished(task.await) })
+        }
+        Abandoned::GoesOn | Abandoned::Stops => Box::pin(unpanicked(work)),
+    };
     let answered = async {
         match patience {
-            Some(patience) => match timeout(patience, task).await {
-                Ok(joined) => finished(joined),
-                Err(_) => Err(Error::TimedOut { after_ms: patience.as_millis().try_into().unwrap_or(u64::MAX) }),
-            },
-            None => finished(task.await),
+            Some(patience) => timeout(patience, work).await.unwrap_or_else(|_| {
+                Err(Error::TimedOut { after_ms: patience.as_millis().try_into().unwrap_or(u64::MAX) })
+            }),
+            None => work.await,
         }
     };
-    let outcome = match fired.run_until_cancelled(answered).await {
-        Some(outcome) => Outcome::Answered(outcome),
-        None => Outcome::Aborted,
-    };
-    if abandoned == Abandoned::Stops {
-        handle.abort();
+    match fired {
+        Some(fired) => fired.run_until_cancelled(answered).await.map_or(Outcome::Aborted, Outcome::Answered),
+        None => Outcome::Answered(answered.await),
     }
-    outcome
+}
+
+/// The work, where a panic is an error.
+async fn unpanicked<T>(mut work: Work<T>) -> Result<T> {
+    poll_fn(|context| guarded(|| work.as_mut().poll(context)).unwrap_or_else(|defect| Poll::Ready(Err(defect)))).await
 }
 
 fn finished<T>(joined: Result<Result<T>, JoinError>) -> Result<T> {

@@ -76,7 +76,7 @@ impl Engine {
         self.subscribers.tell(&StatusChange {
             account_id: account.id.clone(),
             organization: account.organization.clone(),
-            connection_name: connection.name,
+            connection_name: connection.name.clone(),
             identifier: account.identifier.clone(),
             status,
             previous_status,

@@ -246,7 +246,7 @@ impl Engine {
             identifier: query.identifier.as_ref().map(|identifier| identifier.as_str().to_owned()),
         };
         for name in &query.connections {
-            filter.connection_ids.push(self.stored_connection(organization, name).await?.id);
+            filter.connection_ids.push(self.stored_connection(organization, name).await?.id.clone());
         }
         let rows = self.rows.store.accounts(organization.as_str(), &filter, after.as_deref(), size + 1).await?;
         let Page { rows, next } = page::cut(rows, size, |row| &row.id);

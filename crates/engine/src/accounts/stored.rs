@@ -1,10 +1,11 @@
 //! Accounts as they are stored: found, made, changed, and shown to callers.
 
+use std::sync::Arc;
+
 use super::{Account, AccountBy, AccountRef, Status};
 use crate::{
     Engine, Error, Result,
     connect::grant::require,
-    connections::registration::Setup,
     names::{Identifier, Organization},
     rows::{AccountFacts, StoredAccount, StoredConnection},
     store::{AccountKey, Change, Commit},
@@ -12,7 +13,7 @@ use crate::{
 
 impl Engine {
     /// The account that a caller names, with its connection.
-    pub(crate) async fn stored_account(&self, account: &AccountRef) -> Result<(StoredConnection, StoredAccount)> {
+    pub(crate) async fn stored_account(&self, account: &AccountRef) -> Result<(Arc<StoredConnection>, StoredAccount)> {
         let organization = &account.organization;
         match &account.by {
             AccountBy::Id(id) => {
@@ -123,8 +124,7 @@ impl Engine {
     /// Whether the account's credential was granted to the app that its connection names now. Where that cannot be
     /// told, a call says why.
     fn belongs(&self, connection: &StoredConnection, account: &StoredAccount) -> bool {
-        let setup = Setup::of(self, connection);
-        setup.map_or(true, |setup| account.facts.binding.as_deref() == Some(setup.binding().as_str()))
+        self.binding(connection).map_or(true, |binding| account.facts.binding.as_ref() == Some(&binding))
     }
 
     pub(crate) fn account_view(&self, connection: &StoredConnection, account: &StoredAccount) -> Account {

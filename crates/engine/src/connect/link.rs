@@ -1,5 +1,7 @@
 //! Links: made for one account, shown on a page that changes nothing.
 
+use std::sync::Arc;
+
 use url::Url;
 
 use super::{Asks, FormField, LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, hash};
@@ -88,7 +90,7 @@ impl Engine {
     }
 
     /// The connection and the account of a flow. Both go with it when they are deleted.
-    pub(super) async fn parties(&self, flow: &StoredFlow) -> Result<(StoredConnection, StoredAccount)> {
+    pub(super) async fn parties(&self, flow: &StoredFlow) -> Result<(Arc<StoredConnection>, StoredAccount)> {
         let connection = self.connection_by_id(&flow.organization, &flow.connection_id).await?;
         let account = self.account_by_id(&flow.organization, &flow.account_id).await?;
         Ok((connection, account))

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
 };
 
 use indexmap::IndexMap;
@@ -33,7 +33,8 @@ impl Engine {
                 None => self.insert_connection(&wanted).await?,
                 Some(stored) if stored.secrets.declaration == wanted.secrets.declaration => Commit::Applied,
                 Some(stored) => {
-                    let row = self.rows.write_connection(&brought_up_to_date(stored, wanted)).await?;
+                    let row =
+                        self.rows.write_connection(&brought_up_to_date(Arc::unwrap_or_clone(stored), wanted)).await?;
                     self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await?
                 }
             };

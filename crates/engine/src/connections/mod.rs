@@ -9,6 +9,8 @@ pub(crate) mod declared;
 pub(crate) mod injection;
 pub(crate) mod registration;
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use url::Url;
 
@@ -152,7 +154,8 @@ impl Engine {
     /// what to register.
     pub async fn connection(&self, organization: &Organization, name: &ConnectionName) -> Result<Connection> {
         self.ensure_open()?;
-        Ok(self.view(&self.stored_connection(organization, name).await?))
+        let connection = self.stored_connection(organization, name).await?;
+        Ok(self.view(&connection))
     }
 
     /// Connections by name. `page_size` is 1 to 100; 30 unless said.
@@ -170,7 +173,8 @@ impl Engine {
         let Page { rows, next } = page::cut(rows, size, |row| &row.name);
         let mut connections = Vec::with_capacity(rows.len());
         for row in rows {
-            connections.push(self.view(&self.rows.read_connection(organization, row).await?));
+            let connection = self.rows.read_connection(organization, row).await?;
+            connections.push(self.view(&connection));
         }
         Ok(ConnectionPage { connections, next_page_token: next })
     }
@@ -195,7 +199,7 @@ impl Engine {
             let connection = found.ok_or_else(|| self.absent(organization, name))?;
             let change = Change::DeleteConnection {
                 organization: organization.as_str().into(),
-                id: connection.id,
+                id: connection.id.clone(),
                 version: connection.version,
             };
             if self.rows.store.commit(vec![change]).await? == Commit::Applied {
@@ -229,7 +233,7 @@ impl Engine {
     ) -> Result<Connection> {
         self.ensure_open()?;
         loop {
-            let mut connection = self.stored_connection(organization, name).await?;
+            let mut connection = Arc::unwrap_or_clone(self.stored_connection(organization, name).await?);
             change(self, &mut connection)?;
             connection.updated_at = self.clock.now();
             let row = self.rows.write_connection(&connection).await?;
@@ -244,7 +248,7 @@ impl Engine {
         &self,
         organization: &Organization,
         name: &ConnectionName,
-    ) -> Result<StoredConnection> {
+    ) -> Result<Arc<StoredConnection>> {
         loop {
             if let Some(connection) = self.find_connection(organization, name).await? {
                 return Ok(connection);
@@ -259,12 +263,16 @@ impl Engine {
         &self,
         organization: &Organization,
         name: &ConnectionName,
-    ) -> Result<Option<StoredConnection>> {
+    ) -> Result<Option<Arc<StoredConnection>>> {
         self.declare(organization, name).await?;
         self.rows.connection(organization, ConnectionKey::Name(name.as_str())).await
     }
 
-    pub(crate) async fn connection_by_id(&self, organization: &Organization, id: &str) -> Result<StoredConnection> {
+    pub(crate) async fn connection_by_id(
+        &self,
+        organization: &Organization,
+        id: &str,
+    ) -> Result<Arc<StoredConnection>> {
         self.rows
             .connection(organization, ConnectionKey::Id(id))
             .await?

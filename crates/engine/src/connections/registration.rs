@@ -16,7 +16,7 @@ use crate::{
     },
     egress::target::Target,
     oauth::{ClientAuth, Registration, token_response::TokenSet},
-    rows::{Credential, StoredConnection},
+    rows::{ConnectionConfig, Credential, StoredConnection},
     secret::{ExposeSecret, Secret},
 };
 
@@ -35,15 +35,9 @@ pub(crate) struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// Fails when the app has no credentials yet, or the method is of a kind that is not supported.
     pub(crate) fn of(engine: &'a Engine, connection: &'a StoredConnection) -> Result<Self> {
-        let connector = engine.catalogue.connector(&connection.connector)?;
-        let (_, method) = connector.supported_method(Some(&connection.config.auth_method))?;
+        let (connector, method, client_id) = app_of(engine, connection)?;
         let config = &connection.config;
         let secret = connection.secrets.client_secret.as_ref();
-        let client_id = match (&config.client_id, secret, method.client_auth) {
-            _ if method.kind.is_static() => None,
-            (Some(id), Some(_), _) | (Some(id), None, ClientAuth::None) => Some(id.as_str()),
-            _ => return Err(engine.not_configured(&connection.organization, &connection.name, connector)),
-        };
         let redirect_uri = engine.redirect_uri(&connection.organization, &connection.name);
         let mut values = field::variables(&connector.fields, &field::fill(&connector.fields, &config.fields)?);
         if let Some(id) = &config.client_id {
@@ -138,32 +132,21 @@ impl<'a> Setup<'a> {
     /// Names the connector and app that a grant belongs to. What is granted to one, or entered for it, is never sent to
     /// another.
     pub(crate) fn binding(&self) -> String {
-        let config = &self.connection.config;
-        let url = |url: &Option<Url>| url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
-        let fields = config.fields.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-        digest_of(&[
-            &digest_of(&fields.collect::<Vec<_>>()),
-            &self.connector.slug,
-            &config.auth_method,
-            self.client_id.unwrap_or_default(),
-            &url(&config.endpoints.token_url),
-            &url(&config.endpoints.refresh_url),
-            &url(&config.endpoints.base_url),
-        ])
+        binding(self.connector, self.client_id, &self.connection.config)
     }
 
-    /// Where API calls go, for an account with these kept values and this credential: what a person entered may name
-    /// their own host. One that the provider named itself must be among those that the connector lists.
-    pub(crate) fn base_url(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Result<Url> {
+    /// Where API calls go, for an account with these kept values. What a person `entered` may name their own host; a
+    /// token does not. A host that the provider named itself must be among those that the connector lists.
+    pub(crate) fn base_url(&self, kept: &IndexMap<String, String>, entered: Option<&Credential>) -> Result<Url> {
         match &self.connection.config.endpoints.base_url {
             Some(url) => Ok(url.clone()),
-            None => self.connector.api_url(&self.values_with(kept, credential), self.loopback),
+            None => self.connector.api_url(&self.values_with(kept, entered), self.loopback),
         }
     }
 
     /// Where the credential goes in an API call, and the headers that every call carries.
     pub(crate) fn injection(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Result<Injection> {
-        Injection::new(self.connector, self.method, &self.values_with(kept, credential))
+        Injection::new(self.connector, self.method, &self.values_with(kept, Some(credential)))
     }
 
     /// Whether API calls can be made with these kept values: a provider that did not say where its API is, or named a
@@ -172,7 +155,7 @@ impl<'a> Setup<'a> {
         if self.connector.base_url.is_none() {
             return Ok(());
         }
-        self.base_url(kept, credential).map(drop)
+        self.base_url(kept, Some(credential)).map(drop)
     }
 
     /// The call that names the credential's owner; nothing when the connector has none.
@@ -181,7 +164,7 @@ impl<'a> Setup<'a> {
         kept: &IndexMap<String, String>,
         credential: &Credential,
     ) -> Result<Option<http::Request<Bytes>>> {
-        let values = self.values_with(kept, credential);
+        let values = self.values_with(kept, Some(credential));
         let url = match (&self.connector.probe, &self.connection.config.endpoints.base_url) {
             (None, _) => None,
             (Some(_), None) => self.connector.probe_url(&values, self.loopback)?,
@@ -207,19 +190,20 @@ impl<'a> Setup<'a> {
         kept.filter_map(|(name, source)| Some((name.clone(), value_of(source, tokens)?.into()))).collect()
     }
 
-    fn values_with(&self, kept: &IndexMap<String, String>, credential: &Credential) -> Values {
+    fn values_with(&self, kept: &IndexMap<String, String>, credential: Option<&Credential>) -> Values {
         let mut values = self.values.clone();
         for (name, value) in kept {
             values.set(name, value);
         }
         match credential {
-            Credential::Tokens(tokens) => {
+            None => {}
+            Some(Credential::Tokens(tokens)) => {
                 values.set_secret("access_token", tokens.access_token.clone());
                 for (name, value) in &tokens.kept {
                     values.set_secret(name, value.clone());
                 }
             }
-            Credential::Fields(fields) => {
+            Some(Credential::Fields(fields)) => {
                 for (key, field) in &self.method.fields {
                     if let Some(value) = fields.get(key) {
                         field.set(key, value.expose_secret(), &mut values);
@@ -261,6 +245,41 @@ impl Engine {
         }
         Setup::of(self, connection)
     }
+
+    /// [`Setup::binding`], without what else a setup fills in.
+    pub(crate) fn binding(&self, connection: &StoredConnection) -> Result<String> {
+        let (connector, _, client_id) = app_of(self, connection)?;
+        Ok(binding(connector, client_id, &connection.config))
+    }
+}
+
+/// The connector, the auth method and the client id of a connection; static methods need none.
+fn app_of<'a>(
+    engine: &'a Engine,
+    connection: &'a StoredConnection,
+) -> Result<(&'a Connector, &'a Method, Option<&'a str>)> {
+    let connector = engine.catalogue.connector(&connection.connector)?;
+    let (_, method) = connector.supported_method(Some(&connection.config.auth_method))?;
+    let client_id = match (&connection.config.client_id, &connection.secrets.client_secret, method.client_auth) {
+        _ if method.kind.is_static() => None,
+        (Some(id), Some(_), _) | (Some(id), None, ClientAuth::None) => Some(id.as_str()),
+        _ => return Err(engine.not_configured(&connection.organization, &connection.name, connector)),
+    };
+    Ok((connector, method, client_id))
+}
+
+fn binding(connector: &Connector, client_id: Option<&str>, config: &ConnectionConfig) -> String {
+    let url = |url: &Option<Url>| url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
+    let fields = config.fields.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    digest_of(&[
+        &digest_of(&fields.collect::<Vec<_>>()),
+        &connector.slug,
+        &config.auth_method,
+        client_id.unwrap_or_default(),
+        &url(&config.endpoints.token_url),
+        &url(&config.endpoints.refresh_url),
+        &url(&config.endpoints.base_url),
+    ])
 }
 
 impl Registration {

@@ -35,12 +35,12 @@ impl Call {
     pub(super) fn new(
         setup: &Setup<'_>,
         account: &StoredAccount,
-        credential: &Credential,
+        entered: Option<&Credential>,
         asked: ProxyRequest,
         patience: Duration,
     ) -> Result<Self> {
         let send = &setup.method.send;
-        let base = setup.base_url(&account.facts.kept, credential)?;
+        let base = setup.base_url(&account.facts.kept, entered)?;
         check_body(&asked.body, !send.body.is_empty())?;
         let mut headers = headers::caller_headers(&asked.headers, &names(&send.headers))?;
         if let Body::Stream(upload) = &asked.body

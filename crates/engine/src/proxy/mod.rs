@@ -112,9 +112,14 @@ impl Engine {
     /// The head of the provider's answer, and its body to be read.
     async fn answer(self: &Arc<Self>, request: ProxyRequest) -> Result<ProxyResponse<AnswerBody>> {
         let (connection, account) = self.stored_account(&request.account).await?;
-        let credential = self.usable_credential(&connection, &account).await?;
+        let setup = self.setup(&connection)?;
+        // What a person entered may name their host. A token is opened once, when it is known which one is sent.
+        let entered = match setup.is_static() {
+            true => Some(self.usable_credential(&connection, &account).await?),
+            false => self.check_usable(&connection, &account).map(|()| None)?,
+        };
         let patience = request.time_limit().unwrap_or(Duration::MAX);
-        let call = Call::new(&self.setup(&connection)?, &account, &credential, request, patience)?;
+        let call = Call::new(&setup, &account, entered.as_ref(), request, patience)?;
         let (account, credential) = self.fresh(&connection, account, Need::ValidFor(LEAST_VALIDITY)).await?;
         let again = call.try_clone();
         let (answer, origin) = self.call(&connection, &account, &credential, call).await?;

@@ -50,7 +50,8 @@ impl Engine {
             }
         }
         let account = self.account_by_id(organization, account_id).await?;
-        let host = self.token_host(&self.connection_by_id(organization, &account.connection_id).await?)?;
+        let connection = self.connection_by_id(organization, &account.connection_id).await?;
+        let host = self.token_host(&connection)?;
         let reason = "another process has not come to an end with it".into();
         Err(Error::ProviderUnavailable { host, reason, retry_at: None })
     }

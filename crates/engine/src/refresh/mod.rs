@@ -17,7 +17,6 @@ pub(crate) use flight::Flights;
 use crate::{
     Engine, Error, Result,
     accounts::Status,
-    connections::registration::Setup,
     rows::{Credential, StoredAccount, StoredConnection},
     time::Timestamp,
 };
@@ -83,26 +82,27 @@ impl Engine {
         connection: &StoredConnection,
         account: &StoredAccount,
     ) -> Result<Credential> {
+        self.check_usable(connection, account)?;
+        let credential = self.rows.credential(account).await?;
+        credential.ok_or_else(|| unauthorized(connection, account))
+    }
+
+    /// Fails where [`Engine::usable_credential`] does, without opening the credential.
+    pub(crate) fn check_usable(&self, connection: &StoredConnection, account: &StoredAccount) -> Result<()> {
         if !connection.enabled {
             return Err(Error::ConnectionDisabled { connection: connection.name.clone() });
         }
         if account.status == Status::Expired {
             return Err(reauthorization(connection, account, account.facts.reason.as_deref().unwrap_or("expired")));
         }
-        let credential = match self.rows.credential(account).await? {
-            Some(credential) if account.status == Status::Active => credential,
-            _ => {
-                return Err(Error::AuthorizationRequired {
-                    connection: connection.name.clone(),
-                    identifier: account.identifier.clone(),
-                });
-            }
-        };
+        if account.cell.is_none() || account.status != Status::Active {
+            return Err(unauthorized(connection, account));
+        }
         // A token goes to nobody but the connector and app that it was granted to. Changing the connection back heals it.
-        if account.facts.binding.as_deref() != Some(Setup::of(self, connection)?.binding().as_str()) {
+        if account.facts.binding.as_ref() != Some(&self.binding(connection)?) {
             return Err(reauthorization(connection, account, "connection_changed"));
         }
-        Ok(credential)
+        Ok(())
     }
 
     /// A token that cannot be refreshed, or was just now, is good until it ends. Then the person must consent again.
@@ -133,6 +133,10 @@ impl Engine {
         })
         .await
     }
+}
+
+fn unauthorized(connection: &StoredConnection, account: &StoredAccount) -> Error {
+    Error::AuthorizationRequired { connection: connection.name.clone(), identifier: account.identifier.clone() }
 }
 
 pub(crate) fn reauthorization(connection: &StoredConnection, account: &StoredAccount, reason: &str) -> Error {

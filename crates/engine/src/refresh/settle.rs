@@ -66,7 +66,10 @@ impl Engine {
             Outcome::ClientBad { error } => {
                 let note = Note { reason: error.name(), answered: true, misconfigured: Some(*connection_version) };
                 self.postpone(&account, *epoch, None, note).await?;
-                Ok(Err(Error::ConnectionMisconfigured { connection: connection.name, reason: error.name().into() }))
+                Ok(Err(Error::ConnectionMisconfigured {
+                    connection: connection.name.clone(),
+                    reason: error.name().into(),
+                }))
             }
             Outcome::Transient { retry_after, .. } => {
                 // Any other failure may have come after the provider had rotated the token.

@@ -1,5 +1,10 @@
 //! Connection rows: the app's set-up of a connector, its secrets sealed.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +20,9 @@ use crate::{
 };
 
 const TABLE: &str = "connections";
+
+/// How many verified connections are remembered: more than an app has, fewer than would fill the memory.
+const REMEMBERED: usize = 1024;
 
 /// Everything of a connection that is no secret and no column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,23 +69,49 @@ pub(crate) struct StoredConnection {
     pub(crate) version: i64,
 }
 
+/// A row that was verified, and what it says.
+#[derive(Debug)]
+pub(super) struct Verified {
+    row: ConnectionRow,
+    connection: Arc<StoredConnection>,
+}
+
 impl Rows {
     pub(crate) async fn connection(
         &self,
         organization: &Organization,
         key: ConnectionKey<'_>,
-    ) -> Result<Option<StoredConnection>> {
+    ) -> Result<Option<Arc<StoredConnection>>> {
         match self.store.connection(organization.as_str(), key).await? {
             Some(row) => self.read_connection(organization, row).await.map(Some),
             None => Ok(None),
         }
     }
 
+    /// What a row says. Every call asks for its connection, so one that was verified is not verified and opened again
+    /// while its row is, byte for byte, the same; the row itself is always read, since other processes may change it.
     pub(crate) async fn read_connection(
         &self,
         organization: &Organization,
         row: ConnectionRow,
-    ) -> Result<StoredConnection> {
+    ) -> Result<Arc<StoredConnection>> {
+        if let Some(known) = self.verified_lock().get(&row.id).filter(|known| known.row == row) {
+            return Ok(known.connection.clone());
+        }
+        let connection = Arc::new(self.verify_connection(organization, row.clone()).await?);
+        let mut verified = self.verified_lock();
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        verified.insert(row.id.clone(), Verified { row, connection: connection.clone() });
+        Ok(connection)
+    }
+
+    fn verified_lock(&self) -> MutexGuard<'_, HashMap<String, Verified>> {
+        self.verified_connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn verify_connection(&self, organization: &Organization, row: ConnectionRow) -> Result<StoredConnection> {
         self.vault().check_row_mac(TABLE, &row.id, &columns(&row), &row.mac)?;
         let config: ConnectionConfig = from_json(TABLE, &row.config)?;
         let secrets = match &row.secrets {

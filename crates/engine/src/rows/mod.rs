@@ -38,11 +38,13 @@ pub(crate) struct Rows {
     clock: Arc<dyn Clock>,
     /// Each organization's data keys, the newest first. They are unwrapped once.
     data_keys: Mutex<HashMap<Organization, Arc<[DataKey]>>>,
+    /// By id. See [`Rows::read_connection`].
+    verified_connections: Mutex<HashMap<String, connection::Verified>>,
 }
 
 impl Rows {
     pub(crate) fn new(store: Arc<dyn Store>, vault: Vault, random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, vault, random, clock, data_keys: Mutex::default() }
+        Self { store, vault, random, clock, data_keys: Mutex::default(), verified_connections: Mutex::default() }
     }
 
     pub(crate) fn vault(&self) -> &Vault {

@@ -245,11 +245,26 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whether a commit with this change waits for the disk.
+    ///
+    /// A new link doesn't: it holds no credential and no code. A process that is killed loses nothing of what was
+    /// committed either way; only where the power fails may the links of the last moments be unknown when they are
+    /// opened, and the person asks for another. Whatever waits for the disk later takes them along.
+    pub(crate) fn waits_for_disk(&self) -> bool {
+        match self {
+            Self::InsertFlow(flow) => flow.held.is_some(),
+            Self::ForgetFlows { .. } => false,
+            _ => true,
+        }
+    }
+}
+
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Commit {
-    /// All changes are durable.
+    /// All changes are durable, but for a new link, which a loss of power may undo.
     Applied,
     /// Someone else changed one of the rows, or made one that must be unique. Nothing was changed.
     Conflict,
@@ -292,7 +307,7 @@ pub trait Store: Send + Sync + 'static {
     /// How many flows of an account, and of the whole organization, are not over at `now`.
     async fn pending_flows(&self, organization: &str, account_id: &str, now: Timestamp) -> Result<PendingFlows>;
 
-    /// Applies all changes, or none, and returns when they are durable. A caller that stops waiting leaves it unknown
+    /// Applies all changes, or none, and returns when they are durable; a new link may be undone by a loss of power. A caller that stops waiting leaves it unknown
     /// whether they were applied: read again before deciding.
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit>;
 

@@ -5,11 +5,15 @@ use rusqlite::{Connection, Result, ToSql, TransactionBehavior, params};
 use super::{failure, rows, sql};
 use crate::store::{Change, Commit};
 
-/// Applies several commits in one durable transaction: each by itself all or nothing, in their order.
+/// Applies several commits in one transaction: each by itself all or nothing, in their order. It is durable, unless none
+/// of its changes asks for that ([`Change::waits_for_disk`]).
 ///
 /// The transaction takes the write lock at its beginning. One that reads first and writes later is refused with
 /// `SQLITE_BUSY_SNAPSHOT` when another program wrote in between.
 pub(super) fn apply_together(connection: &mut Connection, commits: &[&[Change]]) -> Result<Vec<Commit>> {
+    let durable = commits.iter().copied().flatten().any(Change::waits_for_disk);
+    // Of the log, FULL waits for the disk at each commit, for all that was written until then; NORMAL at checkpoints.
+    connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut outcomes = Vec::with_capacity(commits.len());
     for changes in commits {

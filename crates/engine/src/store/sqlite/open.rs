@@ -32,7 +32,7 @@ const CACHED_STATEMENTS: usize = 64;
 
 /// What every connection is told.
 ///
-/// FULL makes a commit survive a loss of power. `secure_delete` overwrites what was deleted. `trusted_schema` and
+/// FULL makes a commit survive a loss of power (see [`super::apply`]). `secure_delete` overwrites what was deleted. `trusted_schema` and
 /// `cell_size_check` keep a doctored file from running functions or misleading the reader. Sorting stays out of files
 /// that nobody guards.
 const SETTINGS: &str = "

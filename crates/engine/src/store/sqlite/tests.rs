@@ -80,6 +80,11 @@ fn flow(id: &str, account_id: &str) -> FlowRow {
     }
 }
 
+/// A flow that nobody has started.
+fn link(id: &str) -> FlowRow {
+    FlowRow { held: None, state_hash: None, ..flow(id, "ca_1") }
+}
+
 /// Makes `conn_1` with the account `ca_1` and its flow `flow_1`.
 async fn fill(store: &SqliteStore) {
     let changes = vec![
@@ -370,6 +375,27 @@ async fn commits_that_share_a_transaction_do_not_share_a_conflict() {
     let other = [Change::InsertConnection(connection_named("b"))];
     let outcomes = apply::apply_together(&mut connection, &[&first, &twice, &other]).unwrap();
     assert_eq!(outcomes, [Commit::Applied, Commit::Conflict, Commit::Applied]);
+}
+
+#[tokio::test]
+async fn only_a_new_link_does_not_wait_for_the_disk() {
+    let mut connection = open::open_memory().unwrap().writer;
+    let parties = [Change::InsertConnection(connection_named("1")), Change::InsertAccount(account("ca_1", "conn_1"))];
+    let new = |id: &str| vec![Change::ForgetFlows { before: at(0) }, Change::InsertFlow(link(id))];
+    let started = [Change::ReplaceFlow(FlowRow { version: 2, held: Some(vec![1]), ..link("flow_1") })];
+    let mut waits = |commits: &[&[Change]]| {
+        let outcomes = apply::apply_together(&mut connection, commits).unwrap();
+        assert!(outcomes.iter().all(|outcome| *outcome == Commit::Applied));
+        // 2 is FULL: whatever the log holds by then is on the disk before the commit is answered.
+        connection.pragma_query_value(None, "synchronous", |row| row.get::<_, u32>(0)).unwrap() == 2
+    };
+    assert!(waits(&[&parties]));
+    assert!(!waits(&[&new("flow_1")]));
+    assert!(!waits(&[&new("flow_2"), &new("flow_3")]));
+    assert!(waits(&[&started]), "from here on a code verifier is held");
+    let other = [Change::InsertConnection(connection_named("2"))];
+    assert!(waits(&[&new("flow_4"), &other]), "who shares a transaction with a link waits all the same");
+    assert!(waits(&[&[Change::InsertFlow(flow("flow_5", "ca_1"))]]), "a flow that holds something is no mere link");
 }
 
 fn connection_named(name: &str) -> ConnectionRow {

@@ -36,6 +36,9 @@ async fn commits_until_it_is_killed() {
         slot.write(&version.to_le_bytes()).await.unwrap();
         let row = ConnectionRow { version, ..connection("conn_1") };
         assert_eq!(store.commit(vec![Change::ReplaceConnection(row)]).await.unwrap(), Commit::Applied);
+        // Not on the disk yet, but out of this process's hands.
+        let flow = link(&format!("flow_of_{version}"));
+        assert_eq!(store.commit(vec![Change::InsertFlow(flow)]).await.unwrap(), Commit::Applied);
         writeln!(std::io::stdout(), "durable {version}").unwrap();
         slot.clear().await.unwrap();
     }
@@ -78,6 +81,9 @@ async fn what_was_acknowledged_outlives_a_kill() {
         let store = open(&path).unwrap();
         let stored = stored_connection(&store, "conn_1").await.unwrap().version;
         assert!(acknowledged.is_none_or(|acknowledged| stored >= acknowledged));
+        if let Some(acknowledged) = acknowledged {
+            assert!(stored_flow(&store, &format!("flow_of_{acknowledged}")).await.is_some());
+        }
         let (_, left) = Journal::open(&path, &SystemRandom).unwrap();
         assert!(left.len() <= 1);
         for entry in left {

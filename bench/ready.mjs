@@ -1,0 +1,52 @@
+/** What must be there before anything is measured: the peers, onbehalf as its users get it, and the floor. */
+import { cpSync, mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { installPackages } from '../scripts/ready.mjs'
+import { Failed, must, root, say } from '../scripts/run.mjs'
+
+const bench = join(root, 'bench')
+/** Where npm would have put it: `import 'onbehalf'` finds it here, apart from the addon that the tests use. */
+const installed = join(bench, 'node_modules', 'onbehalf')
+
+/** Makes everything ready. Each tool decides itself what is stale, so a second time takes seconds. */
+export async function ready({ build = true } = {}) {
+  await installPackages()
+  await installPeers()
+  if (!build) return
+  say('Compiling what is measured, as it is published (minutes, where the engine has changed)…')
+  mkdirSync(installed, { recursive: true })
+  for (const file of ['index.js', 'native.js', 'package.json']) cpSync(join(root, file), join(installed, file))
+  await must(process.execPath, ['scripts/build.mjs', '--release', '--into', installed])
+}
+
+/** The addon of the floor: where cargo put it. */
+export async function floor() {
+  const manifest = join(bench, 'floor', 'Cargo.toml')
+  const args = ['build', '--release', '--locked', '--manifest-path', manifest, '--message-format', 'json']
+  const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target')
+  const printed = await must('cargo', [...args, '--quiet', '--target-dir', target])
+  const built = printed
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+  const library = built.find(({ target }) => target?.kind.includes('cdylib'))
+  if (!library) throw new Failed('The floor did not compile.')
+  return library.filenames[0]
+}
+
+/** The file that users load. */
+export function addon() {
+  const { platform, arch } = process
+  const abi = { linux: '-gnu', win32: '-msvc' }[platform] ?? ''
+  return join(installed, `onbehalf.${platform}-${arch}${abi}.node`)
+}
+
+async function installPeers() {
+  const changed = (file) => statSync(join(bench, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  if (changed('node_modules/.package-lock.json') > changed('package-lock.json')) return
+  say('Installing what it is measured against…')
+  const npm = process.env.npm_execpath
+  const args = ['ci', '--prefix', bench, '--no-audit', '--no-fund', '--ignore-scripts']
+  await (npm ? must(process.execPath, [npm, ...args]) : must('npm', args, { shell: process.platform === 'win32' }))
+}
