@@ -789,6 +789,11 @@ export interface RequestOptions {
   stream?: boolean
 }
 
+/** What a person entered, by the connector's field. */
+export interface StaticAuth {
+  details: Record<string, string>
+}
+
 /** A connected account's status changed. */
 export interface StatusChanged {
   /** The event's name. */
@@ -809,11 +814,6 @@ export interface StatusChanged {
   reason?: string
   /** When it changed. */
   at: Date
-}
-
-/** What a person entered, by the connector's field. */
-export interface StaticAuth {
-  details: Record<string, string>
 }
 
 /** Whose token is wanted. */
