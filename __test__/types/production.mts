@@ -14,3 +14,7 @@ const onbehalf = new Onbehalf({
   connections: { gmail: { clientId, clientSecret } }, // redirect URI: https://connect.example.com/callback/gmail
 })
 await onbehalf.listen() // and `await onbehalf.close()` when your process ends
+
+onbehalf.on('statusChanged', ({ identifier, connectionName, status, reason }) => {
+  if (status === 'EXPIRED') console.log(`${identifier} must authorize ${connectionName} again: ${reason}`)
+})
