@@ -1,5 +1,5 @@
 /** What must be there before anything is measured: the peers, onbehalf as its users get it, and the floor. */
-import { cpSync, mkdirSync, statSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { installPackages } from '../scripts/ready.mjs'
@@ -16,7 +16,9 @@ export async function ready({ build = true } = {}) {
   if (!build) return
   say('Compiling what is measured, as it is published (minutes, where the engine has changed)…')
   mkdirSync(installed, { recursive: true })
-  for (const file of ['index.js', 'native.js', 'package.json']) cpSync(join(root, file), join(installed, file))
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const published = files.filter((file) => !file.includes('*'))
+  for (const file of ['package.json', ...published]) cpSync(join(root, file), join(installed, file))
   await must(process.execPath, ['scripts/build.mjs', '--release', '--into', installed])
 }
 

@@ -25,7 +25,9 @@ if (status !== 0) process.exit(status ?? 1)
 if (options.release && process.stdout.isTTY) {
   const folder = options.into ?? root
   const made = readdirSync(folder).filter((file) => /^onbehalf\..*\.node$/.test(file))
-  const [newest] = made.sort((one, other) => statSync(join(folder, other)).mtimeMs - statSync(join(folder, one)).mtimeMs)
+  const [newest] = made.sort(
+    (one, other) => statSync(join(folder, other)).mtimeMs - statSync(join(folder, one)).mtimeMs,
+  )
   const addon = readFileSync(join(folder, newest))
   const megabytes = ({ length }) => `${(length / 1e6).toFixed(1)} MB`
   console.log(`${newest}: ${megabytes(addon)}, ${megabytes(gzipSync(addon))} to download`)

@@ -3,9 +3,10 @@
  * every file kept; then whatever that produced is scanned for every secret that passed a provider, in every form that
  * software gives to text. One hit is a failure.
  *
- * `npm run canary` does it. What was produced stays in `target/canary`, to be looked at.
+ * `npm run canary` does it. When there is a hit, what was produced stays, to be looked at.
  */
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -13,14 +14,14 @@ import { Leaks } from '../__test__/support/leaks.mjs'
 import { ready } from './ready.mjs'
 import { Failed, main, root, run } from './run.mjs'
 
-const folder = join(root, 'target', 'canary')
+/** Not in the repository: within it, programs would find this package instead of the one that a test installed. */
+const folder = mkdtempSync(join(tmpdir(), 'onbehalf-canary-'))
 
 /** What may hold secrets, because it is not ours, or is made to be searched by a test of its own. */
 const exempt = [/^secrets$/, /^tmp\/(?:playwright|\.?org\.chromium)/, /\/core[^/]*$/, /\.heapsnapshot$/]
 
 await main(async () => {
   await ready()
-  rmSync(folder, { recursive: true, force: true })
   for (const name of ['pages', 'tmp', 'trace']) mkdirSync(join(folder, name), { recursive: true })
 
   const env = {
@@ -44,13 +45,14 @@ await main(async () => {
   const hits = scanned.flatMap((path) => {
     const content = readFileSync(path)
     bytes += content.length
-    return leaks.in(content).map(({ form, at }) => `${relative(root, path)}: a secret (${form}) at byte ${at}`)
+    return leaks.in(content).map(({ form, at }) => `${path}: a secret (${form}) at byte ${at}`)
   })
   prove(secrets, scanned, leaks)
 
   const megabytes = (bytes / 1e6).toFixed(1)
   console.log(`canary: ${secrets.length} secrets, ${scanned.length} files, ${megabytes} MB, ${hits.length} hits`)
   if (hits.length) throw new Failed([...new Set(hits)].join('\n'))
+  rmSync(folder, { recursive: true })
 })
 
 /** That there was something to find and something to search: a silent run proves nothing. */
