@@ -60,7 +60,7 @@ for (const kind of ['Chromium', 'plain HTTP']) {
     const { actions, link, provider, status } = await stage(t)
     const browser = await person(t, kind)
     t.is(await browser.open(await link()), 200)
-    await enter(browser, { shop: 'acme', api_key: 'k1' })
+    await enter(browser, { shop: 'acme', api_key: 'key-1-9d5c2e77ab10' })
 
     t.regex(await plain(browser), /Parcels is connected/)
     t.is(await status(), 'ACTIVE')
@@ -68,8 +68,8 @@ for (const kind of ['Chromium', 'plain HTTP']) {
     t.deepEqual(
       provider.calls.map(({ url, headers }) => [url, headers['x-key']]),
       [
-        ['/me', 'k1'],
-        ['/orders', 'k1'],
+        ['/me', 'key-1-9d5c2e77ab10'],
+        ['/orders', 'key-1-9d5c2e77ab10'],
       ],
     )
   })
@@ -92,7 +92,7 @@ for (const kind of ['Chromium', 'plain HTTP']) {
     t.not(await status(), 'ACTIVE')
 
     t.false((await html(browser)).includes('wr0ng'))
-    await enter(browser, { api_key: 'k1' })
+    await enter(browser, { api_key: 'key-1-9d5c2e77ab10' })
     t.regex(await plain(browser), /Parcels is connected/)
     t.is(await status(), 'ACTIVE')
   })
@@ -103,11 +103,11 @@ test('two keys and a choice are one credential', async (t) => {
   const { page } = await visitor(t)
   await page.goto(await link())
   await page.getByLabel('Site').selectOption('eu')
-  await page.getByLabel('API key').fill('k1')
-  await page.getByLabel('App key').fill('k2')
+  await page.getByLabel('API key').fill('key-1-9d5c2e77ab10')
+  await page.getByLabel('App key').fill('key-2-9d5c2e77ab10')
   await submit(page)
   t.is(await status(), 'ACTIVE')
-  t.like(provider.calls[0].headers, { 'x-key': 'k1', 'x-app': 'k2', 'x-site': 'eu' })
+  t.like(provider.calls[0].headers, { 'x-key': 'key-1-9d5c2e77ab10', 'x-app': 'key-2-9d5c2e77ab10', 'x-site': 'eu' })
 })
 
 for (const [answer, status, said] of [
@@ -126,15 +126,15 @@ for (const [answer, status, said] of [
     await browser.open(await link())
     provider.answer = answer
     if (!answer) await provider.close()
-    await enter(browser, { shop: 'acme', api_key: 'k1' })
+    await enter(browser, { shop: 'acme', api_key: 'key-1-9d5c2e77ab10' })
     t.is(browser.status, status)
     t.regex(await plain(browser), said)
-    t.false(browser.html.includes('k1') || browser.html.includes('evil'))
+    t.false(browser.html.includes('key-1-9d5c2e77ab10') || browser.html.includes('evil'))
     t.not(await accountStatus(), 'ACTIVE')
     if (!answer) return
 
     provider.answer = undefined
-    await enter(browser, { api_key: 'k1' })
+    await enter(browser, { api_key: 'key-1-9d5c2e77ab10' })
     t.is(await accountStatus(), 'ACTIVE')
   })
 
@@ -153,7 +153,7 @@ test('going back and sending the form again changes nothing (A36)', async (t) =>
   const browser = await visitor(t)
   const { page } = browser
   await page.goto(await link())
-  await enter(browser, { shop: 'acme', api_key: 'k1' })
+  await enter(browser, { shop: 'acme', api_key: 'key-1-9d5c2e77ab10' })
   const outcome = page.url()
 
   await page.goBack()
@@ -173,8 +173,8 @@ test('a form that another tab still shows is dead after use (A36)', async (t) =>
   const tab = new ChromiumBrowser(null, await browser.page.context().newPage())
   await tab.open(made)
   await browser.open(made)
-  await enter(browser, { shop: 'acme', api_key: 'k1' })
-  await enter(tab, { shop: 'other', api_key: 'k2' })
+  await enter(browser, { shop: 'acme', api_key: 'key-1-9d5c2e77ab10' })
+  await enter(tab, { shop: 'other', api_key: 'key-2-9d5c2e77ab10' })
   t.regex(await plain(tab), /This link was used already/)
   t.is(provider.calls.length, 1)
 })
@@ -184,7 +184,7 @@ test('a person who clicks twice is connected once', async (t) => {
   const { page } = await visitor(t)
   await page.goto(await link())
   await page.fill('[name=shop]', 'acme')
-  await page.fill('[name=api_key]', 'k1')
+  await page.fill('[name=api_key]', 'key-1-9d5c2e77ab10')
   await Promise.all([page.waitForURL(/./, { waitUntil: 'load' }), page.locator('button').dblclick()])
   await page.waitForFunction(() => !document.querySelector('form'))
   t.is(await status(), 'ACTIVE')
@@ -226,7 +226,7 @@ test('a key is stored only once the app has said who entered it (A15)', async (t
   const browser = await visitor(t)
   await browser.open(await link())
   t.regex(await plain(browser), /You continue to 127\.0\.0\.1/)
-  await enter(browser, { shop: 'acme', api_key: 'k1' })
+  await enter(browser, { shop: 'acme', api_key: 'key-1-9d5c2e77ab10' })
   t.is(app.before, 'PENDING_VERIFICATION')
   t.regex(await plain(browser), /Parcels is connected/)
   t.is(await status(), 'ACTIVE')
@@ -239,7 +239,7 @@ test('a key of a person whom the app does not know as the link’s is thrown awa
   app.verify = (nonce) => actions.verifyConnectedAccountUser({ authRequestId: nonce, identifier: 'victim' })
   const browser = await visitor(t)
   await browser.open(await link())
-  await enter(browser, { shop: 'acme', api_key: 'k1' })
+  await enter(browser, { shop: 'acme', api_key: 'key-1-9d5c2e77ab10' })
   t.is(app.refused.code, 'USER_MISMATCH')
   t.is(await status(), 'PENDING_AUTH')
   const again = { authRequestId: app.nonce, identifier: account.identifier }
@@ -251,7 +251,7 @@ test('the form speaks German, and says in German what is wrong', async (t) => {
   const browser = await visitor(t, { locale: 'de-CH' })
   await browser.open(await link())
   t.regex(await plain(browser), /Beispiel bittet um Zugriff auf Ihr Parcels-Konto/)
-  await enter(browser, { shop: 'ACME 1', api_key: 'k1' })
+  await enter(browser, { shop: 'ACME 1', api_key: 'key-1-9d5c2e77ab10' })
   t.regex(await plain(browser), /Eine Eingabe stimmt noch nicht.*Shop: So sieht das bei Parcels nicht aus/s)
   await enter(browser, { shop: 'acme', api_key: 'wr0ng' })
   t.regex(await plain(browser), /Parcels nimmt das nicht an/)
@@ -269,7 +269,7 @@ test('a person with nothing but a keyboard enters a key and mends it', async (t)
   await page.keyboard.type('ACME!')
   t.is(await next(), 'A')
   t.is(await next(), 'api_key')
-  await page.keyboard.type('k1')
+  await page.keyboard.type('key-1-9d5c2e77ab10')
   await enterPressed()
 
   t.is(await focused(), 'shop')
@@ -282,7 +282,7 @@ test('a person with nothing but a keyboard enters a key and mends it', async (t)
   await page.keyboard.type('acme')
   await next()
   await next()
-  await page.keyboard.type('k1')
+  await page.keyboard.type('key-1-9d5c2e77ab10')
   await enterPressed()
   t.is(await status(), 'ACTIVE')
 })
@@ -301,7 +301,7 @@ test('a form and its faults fit a telephone, in light and in dark', async (t) =>
     const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)
     await browser.open(made)
     t.true(await fits())
-    await enter(browser, { shop: long.toUpperCase(), api_key: 'k1' })
+    await enter(browser, { shop: long.toUpperCase(), api_key: 'key-1-9d5c2e77ab10' })
     t.true(await fits())
     for (const input of await page.locator('input:visible, button').all())
       t.true((await input.boundingBox()).height >= 44)
@@ -330,7 +330,7 @@ const good = {
   choice: 'a',
   pem: '-----BEGIN KEY-----\nx\n-----END KEY-----',
   json: '{ "a": "1" }',
-  api_key: 'k1',
+  api_key: 'key-1-9d5c2e77ab10',
 }
 const bad = {
   empty: '',
@@ -370,7 +370,7 @@ test('no entry becomes script or markup where it is kept (A33)', async (t) => {
   page.on('pageerror', (error) => trouble.push(String(error)))
   await browser.open(await link())
   const skeleton = () => page.evaluate(() => [...document.querySelectorAll('*')].map(({ tagName }) => tagName).join())
-  await enter(browser, { shop: 'A', api_key: 'k1' })
+  await enter(browser, { shop: 'A', api_key: 'key-1-9d5c2e77ab10' })
   const harmless = await skeleton()
   for (const payload of payloads.slice(0, 30)) {
     await enter(browser, { shop: `1${payload}`, api_key: payload })

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -96,15 +96,20 @@ test('no error shows a secret', async (t) => {
       )
 })
 
-for (const [what, { then, file, shell = [] }] of Object.entries({
+// The heap is kept out of core files on Linux, and this system must write them where they can be found.
+const writesCores =
+  existsSync('/proc/sys/kernel/core_pattern') && !/^[|/]/.test(readFileSync('/proc/sys/kernel/core_pattern', 'utf8'))
+
+for (const [what, { then, file, shell = [], where = true }] of Object.entries({
   'a heap snapshot that is taken during calls': { then: 'snapshot', file: 'memory.heapsnapshot' },
   'the core file of an abort during calls': {
     then: 'abort',
     file: 'core',
     shell: ['sh', '-c', 'ulimit -c unlimited; exec "$@"', 'sh'],
+    where: writesCores,
   },
 }))
-  test(`${what} has no token`, async (t) => {
+  (where ? test : test.skip)(`${what} has no token`, async (t) => {
     const port = await freePort()
     const provider = await startProvider({ redirectUris: [`http://localhost:${port}/callback/app`] })
     t.teardown(provider.close)

@@ -18,6 +18,8 @@ const args = ['build', '--platform', '--no-js', '--package', 'onbehalf', '--cwd'
 if (process.env.CARGO_TARGET_DIR) args.push('--target-dir', process.env.CARGO_TARGET_DIR)
 if (options.into) args.push('--output-dir', options.into)
 args.push(...(options.release ? ['--profile', 'dist'] : ['--features', 'trace']))
+// What is released is what the lock file names.
+if (options.release) args.push('--', '--locked')
 const { status } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit' })
 if (status !== 0) process.exit(status ?? 1)
 

@@ -18,7 +18,7 @@ function remember(secret) {
   fs.appendFileSync(join(folder, 'secrets'), `${JSON.stringify(secret)}\n`)
 }
 
-const secretNames = /^(?:access_token|refresh_token|code|code_verifier|client_secret|client_assertion)$/
+const secretNames = /^(?:access_token|refresh_token|code|code_verifier|client_secret|client_assertion|(?:api_?)?key)$/
 
 /** The secrets of a body: of JSON wherever they stand in it, and of a form. */
 function rememberBody(text) {
@@ -35,16 +35,18 @@ function rememberHeaders(headers) {
     if (name !== 'authorization') continue
     const [scheme, credential = ''] = value.split(' ')
     if (scheme !== 'Basic') remember(credential)
-    // RFC 6749, 2.3.1: both halves are form-encoded.
-    else
-      remember(decodeURIComponent(Buffer.from(credential, 'base64').toString().split(':').at(-1).replaceAll('+', ' ')))
+    // RFC 6749, 2.3.1: both halves are form-encoded. A key may be either.
+    else for (const half of String(Buffer.from(credential, 'base64')).split(':')) remember(decoded(half))
   }
 }
+
+const decoded = (text) => new URLSearchParams(`text=${text}`).get('text')
 
 const { emit } = http.Server.prototype
 http.Server.prototype.emit = function (event, request, response) {
   if (event === 'request') {
     rememberHeaders(request.headers)
+    rememberBody(request.url.split('?')[1] ?? '')
     collect(request, ['push'])
     collect(response, ['write', 'end'])
     const { writeHead } = response

@@ -35,8 +35,10 @@ await main(async () => {
   for (const target of chosen.length ? chosen : targets) {
     const { ok, text } = await fuzz(cargoFuzz, target, options.seconds)
     const [, runs] = text.match(/number_of_executed_units: (\d+)/) ?? []
-    console.log(`${ok ? '✓' : '✗'} ${target}: ${Number(runs).toLocaleString('en')} inputs`)
-    if (!ok) broken.push(target)
+    // A fuzzer that tried nothing has shown nothing.
+    const good = ok && runs > 0
+    console.log(`${good ? '✓' : '✗'} ${target}: ${Number(runs ?? 0).toLocaleString('en')} inputs`)
+    if (!good) broken.push(target)
   }
   if (broken.length) throw new Failed(`\nA promise is broken: ${broken.join(', ')}. See fuzz/artifacts.`)
 })

@@ -1,12 +1,17 @@
 /**
  * A provider that takes keys, and the connector for it. `/me` says whose key it is, every other path what it was sent.
  *
- * It knows `sk_ada` and `sk_bob`, and as bearer tokens `at_ada`. `next` is the answer to the next `/me` instead of the
+ * It knows `sk_ada_4f81c0d29e7b` and `sk_bob_4f81c0d29e7b`, and as bearer tokens `at_ada_4f81c0d29e7b`. `next` is the answer to the next `/me` instead of the
  * right one: a function of the response, or `[status, headers, body]`.
  */
 import { serve } from './serve.mjs'
 
-const people = { sk_ada: 'ada', sk_bob: 'bob', at_ada: 'ada', at_new: 'ada' }
+const people = {
+  sk_ada_4f81c0d29e7b: 'ada',
+  sk_bob_4f81c0d29e7b: 'bob',
+  at_ada_4f81c0d29e7b: 'ada',
+  at_new_4f81c0d29e7b: 'ada',
+}
 
 /** Two methods: a key of its own header, and OAuth. */
 export const connectors = {
@@ -42,7 +47,12 @@ export async function startKeyed(t) {
     }
     if (request.url === '/token') {
       provider.tokenRequests.push(Object.fromEntries(new URLSearchParams(body)))
-      return answer(200, { access_token: 'at_new', refresh_token: 'rt_new', token_type: 'Bearer', expires_in: 3600 })
+      return answer(200, {
+        access_token: 'at_new_4f81c0d29e7b',
+        refresh_token: 'rt_new',
+        token_type: 'Bearer',
+        expires_in: 3600,
+      })
     }
     const { method, url, headers } = request
     provider.requests.push({ method, url, headers })

@@ -3,7 +3,7 @@ import { Onbehalf } from 'onbehalf'
 
 const origin = process.env.ORIGIN ?? 'http://localhost:3000'
 
-// Next loads a module anew when it changes, and a store has one owner.
+// Next loads a module anew when it changes; one environment is enough.
 export const { actions, handler } = (globalThis.onbehalf ??= new Onbehalf({
   publicUrl: `${origin}/onbehalf`,
   userVerification: 'app',
