@@ -1,6 +1,7 @@
 const { OnbehalfError, known, lifted } = require('./failure.js')
 const native = require('./native.js')
 const streams = require('./streams.js')
+const { variables } = require('./variables.js')
 
 const methodsOf = ({ prototype }) =>
   Object.getOwnPropertyNames(prototype).filter(
@@ -33,10 +34,9 @@ class Onbehalf extends native.Onbehalf {
   /** Listeners that may still be called: an event may be on its way to one that was removed. */
   #heard = new Set()
 
-  // `testing.js` passes other variables: a test must not depend on its machine's.
-  constructor(options, variables = process.env) {
+  constructor(options) {
     try {
-      super(options, variables)
+      super(options, variables())
     } catch (error) {
       throw known(error, Onbehalf)
     }
@@ -54,8 +54,7 @@ class Onbehalf extends native.Onbehalf {
       const stop = super.on(name, told)
       this.#heard.add(told)
       return () => {
-        this.#heard.delete(told)
-        stop()
+        if (this.#heard.delete(told)) stop()
       }
     } catch (error) {
       throw known(error, Onbehalf.prototype.on)
@@ -77,7 +76,7 @@ class Onbehalf extends native.Onbehalf {
 
 /** As much of a body as the pages take, and a byte more, so that they see when it is too long. */
 async function beginning(stream) {
-  const most = 8 * 1024 + 1
+  const most = native.largestForm() + 1
   const parts = []
   let length = 0
   for await (const part of stream ?? []) {

@@ -28,12 +28,16 @@ async function answer(handler, incoming, outgoing) {
   }
   if (response.body) await pipeline(Readable.fromWeb(response.body), outgoing)
   else outgoing.end()
+  // A client that still sends what was refused reads the answer only when it has sent all.
+  incoming.resume()
 }
 
 function toRequest(incoming, body, signal) {
   const { method, rawHeaders } = incoming
   const headers = new Headers()
-  for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at], rawHeaders[at + 1])
+  for (let at = 0; at < rawHeaders.length; at += 2)
+    // HTTP/2 has the request's line among them, as `:method` and its like.
+    if (!rawHeaders[at].startsWith(':')) headers.append(rawHeaders[at], rawHeaders[at + 1])
   return new Request(`http://localhost${targetOf(incoming)}`, { method, headers, body, signal, duplex: 'half' })
 }
 

@@ -188,9 +188,9 @@ class Source {
   }
 
   async begin() {
-    const body = isBlob(this.#body) ? this.#body.stream() : this.#body
-    if (body.locked || isDisturbed(body)) return native.failBody(this.writer, 'is locked, or was read before')
     try {
+      const body = isBlob(this.#body) ? this.#body.stream() : this.#body
+      if (body.locked || isDisturbed(body)) return native.failBody(this.writer, 'is locked, or was read before')
       this.#chunks = chunksOf(body)
       await this.#send()
     } catch (reason) {

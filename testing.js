@@ -1,6 +1,7 @@
 const { known, lifted } = require('./failure.js')
 const { Onbehalf } = require('./index.js')
 const native = require('./native.js')
+const { withoutVariables } = require('./variables.js')
 
 /** A request that waits in the sandbox. */
 class HeldRequest {
@@ -111,6 +112,8 @@ const told = (method) =>
 
 const waiting = ['connect', 'grant', 'deny', 'submitKey', 'expireAccessTokens', 'revoke', 'narrowScopes', 'close']
 for (const name of waiting) Sandbox.prototype[name] = lifted(Sandbox.prototype[name])
+const { get } = Object.getOwnPropertyDescriptor(Sandbox.prototype, 'requests')
+Object.defineProperty(Sandbox.prototype, 'requests', { __proto__: null, get: told(get) })
 for (const name of ['issueKey', 'reply', 'failNext', 'slowNext', 'holdNext', 'dropNext', 'advance'])
   Sandbox.prototype[name] = told(Sandbox.prototype[name])
 HeldRequest.prototype.arrived = lifted(HeldRequest.prototype.arrived)
@@ -121,8 +124,14 @@ if (Symbol.asyncDispose) Sandbox.prototype[Symbol.asyncDispose] = Sandbox.protot
 module.exports.HeldRequest = HeldRequest
 module.exports.Sandbox = Sandbox
 module.exports.openSandbox = lifted(async (options) => {
-  // A public URL without a port: nothing listens, and nothing of the machine's variables is heard.
-  const onbehalf = new Onbehalf({ publicUrl: 'http://localhost', ...options, store: ':memory:' }, {})
-  await native.sandboxOpen(onbehalf)
+  // A public URL without a port: nothing listens.
+  const publicUrl = options?.publicUrl ?? 'http://localhost'
+  const onbehalf = withoutVariables(() => new Onbehalf({ ...options, publicUrl, store: ':memory:' }))
+  try {
+    await native.sandboxOpen(onbehalf)
+  } catch (error) {
+    await onbehalf.close()
+    throw error
+  }
   return new Sandbox(onbehalf)
 })

@@ -28,11 +28,16 @@ test('a listener is told of every change of a status, until it is removed', asyn
   })
 
   stop()
+  // A second time it must not stop whoever came since.
+  const since = []
+  onbehalf.on('statusChanged', (event) => since.push(event))
   stop()
   await actions.disconnectConnectedAccount(account)
   await until(() => heard.length === 2)
   t.like(heard[1], { previousStatus: 'ACTIVE', status: 'DISCONNECTED', reason: 'disconnected' })
   t.is(removed.length, 1)
+  await until(() => since.length === 1)
+  t.is(since[0].status, 'DISCONNECTED')
 })
 
 test('what is no event or no listener is refused by name', async (t) => {

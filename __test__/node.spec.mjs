@@ -1,6 +1,7 @@
 /** `onbehalf/node`: the web's handlers behind Node's `http`, and behind Express with all that it does to a request. */
 import { once } from 'node:events'
 import { request as ask } from 'node:http'
+import { connect as connectSecond, createServer as createSecondServer } from 'node:http2'
 import { connect } from 'node:net'
 
 import test from 'ava'
@@ -29,6 +30,17 @@ test('a handler sees what the client sent', async (t) => {
   t.is(headers.get('host'), new URL(origin).host)
   t.is(headers.get('cookie'), 'a=1; b=2')
   t.is(headers.get('x-test'), 'jos\u00e9')
+})
+
+test('a client that speaks HTTP/2 is answered', async (t) => {
+  const server = createSecondServer(toNodeListener(echo)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connectSecond(`http://127.0.0.1:${server.address().port}`)
+  t.teardown(() => (client.close(), server.close()))
+  const stream = client.request({ ':path': '/second', 'x-test': 'yes' })
+  const { url, headers } = JSON.parse(await bytesOf(stream))
+  t.is(url, 'http://localhost/second')
+  t.is(new Map(headers).get('x-test'), 'yes')
 })
 
 test('headers that come twice are joined, cookies by their own rule', async (t) => {

@@ -327,6 +327,14 @@ test('a source that fails breaks the request off, with its own error', async (t)
   }
 })
 
+test('a source that cannot even be begun fails the call, with its own error', async (t) => {
+  const mine = new RangeError('mine')
+  const stream = () => {
+    throw mine
+  }
+  t.is(await failure(() => t.context.ask('/sink/lazy', { method: 'POST', body: { size: 3, type: '', stream } })), mine)
+})
+
 test('a source that fails behind the head fails the answer, with its own error', async (t) => {
   const { ask } = t.context
   const mine = new RangeError('mine')

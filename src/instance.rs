@@ -99,6 +99,11 @@ impl Instance {
         if self.is_closed() { Err(Error::Closed) } else { self.sandbox.get().cloned().ok_or_else(missing) }
     }
 
+    /// The sandbox, to look back at: also when all is closed.
+    pub(crate) fn sandbox_that_was(&self) -> Result<Arc<Sandbox>> {
+        self.sandbox.get().cloned().map_or_else(|| self.sandbox(), Ok)
+    }
+
     /// Stops serving, lets what is under way finish, closes the store. The second time does nothing.
     pub(crate) async fn close(&self) -> Result<()> {
         if let Some(sandbox) = self.sandbox.get() {

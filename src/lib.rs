@@ -36,4 +36,4 @@ mod signal;
 #[cfg(feature = "trace")]
 mod trace;
 pub mod upload;
-mod web;
+pub mod web;

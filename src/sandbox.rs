@@ -187,10 +187,10 @@ pub fn sandbox_advance(env: &Env, onbehalf: &Onbehalf, options: Unknown<'_>) -> 
     })
 }
 
-/// What has arrived, the oldest first.
+/// What has arrived, the oldest first; also when all is closed.
 #[napi(skip_typescript)]
 pub fn sandbox_requests(env: &Env, onbehalf: &Onbehalf) -> Result<Vec<Arrived>> {
-    attempt(env, || Ok(onbehalf.instance().sandbox()?.arrivals().into_iter().map(arrived).collect()))
+    attempt(env, || Ok(onbehalf.instance().sandbox_that_was()?.arrivals().into_iter().map(arrived).collect()))
 }
 
 /// A request that has arrived: when, method, path, query, headers, user, grant type, status.

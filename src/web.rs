@@ -10,6 +10,12 @@ use crate::{
     listener::{WebRequest, WebResponse},
 };
 
+/// How much of a body the pages take.
+#[napi_derive::napi(skip_typescript)]
+pub fn largest_form() -> u32 {
+    u32::try_from(onbehalf_gateway::LARGEST_FORM).unwrap_or(u32::MAX)
+}
+
 /// A request's parts.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,8 +1,8 @@
 /**
  * A provider that takes keys, and the connector for it. `/me` says whose key it is, every other path what it was sent.
  *
- * It knows `sk_ada_4f81c0d29e7b` and `sk_bob_4f81c0d29e7b`, and as bearer tokens `at_ada_4f81c0d29e7b`. `next` is the answer to the next `/me` instead of the
- * right one: a function of the response, or `[status, headers, body]`.
+ * It knows two keys and a bearer token. `next` is the answer to the next `/me` instead of the right one: a function of the
+ * response, or `[status, headers, body]`.
  */
 import { serve } from './serve.mjs'
 

@@ -9,7 +9,7 @@ use onbehalf_engine::{
 };
 
 /// The body, at most: a few keys in PEM or JSON, each up to a few KiB.
-pub(crate) const LIMIT: usize = 64 * 1024;
+pub const LIMIT: usize = 64 * 1024;
 /// The input that carries the form's token. The dash keeps it apart from every field.
 pub(crate) const TOKEN: &str = "form-token";
 

@@ -22,6 +22,8 @@ pub mod pages;
 mod routes;
 mod scopes;
 
+/// The body of the largest form that a page has, at most, in bytes.
+pub use entries::LIMIT as LARGEST_FORM;
 pub use listener::Listener;
 pub use neighbour::serves_store_of;
 pub use routes::{handle, paths, router, router_beside};
