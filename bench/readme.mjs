@@ -13,7 +13,7 @@ const [begin, end] = ['<!-- figures: bench/readme.mjs writes them -->', '<!-- en
 
 /** Whom a contestant stands for. */
 const peers = {
-  sdk: '`@scalekit-sdk/node`, whose server answers at once',
+  sdk: '`@scalekit-sdk/node`',
   undici: '`undici`, without us',
   floor: 'an empty call, and SQLite alone',
   node: 'a process that does nothing',
@@ -34,8 +34,10 @@ await main(async () => {
 
 function rowsOf(figures) {
   const rows = figures.map(({ what, against, ratio, ours, unit, aim, reached }) => {
-    const figure = ratio === undefined ? `${number(ours)} ${unit}` : proportion(ratio)
-    const cells = [what, peers[against] ?? '', figure, aim ?? '', aim ? (reached ? 'yes' : 'no') : '']
+    const own = ratio === undefined || aim?.startsWith('ours')
+    const figure = own ? `${number(ours)} ${unit}` : proportion(ratio)
+    const bound = aim?.replace('ratio ', '').replace(/^ours (.*)$/, `$1 ${unit}`)
+    const cells = [what, peers[against] ?? '', figure, bound ?? '', aim ? (reached ? 'yes' : 'no') : '']
     return `| ${cells.join(' | ')} |`
   })
   return ['| what | compared with | ours : theirs | aim | reached |', '| --- | --- | --- | --- | --- |', ...rows].join(

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { installPackages } from '../scripts/ready.mjs'
-import { Failed, must, root, say } from '../scripts/run.mjs'
+import { Failed, must, npm, root, say } from '../scripts/run.mjs'
 
 const bench = join(root, 'bench')
 /** Where npm would have put it: `import 'onbehalf'` finds it here, apart from the addon that the tests use. */
@@ -48,7 +48,5 @@ async function installPeers() {
   const changed = (file) => statSync(join(bench, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
   if (changed('node_modules/.package-lock.json') > changed('package-lock.json')) return
   say('Installing what it is measured against…')
-  const npm = process.env.npm_execpath
-  const args = ['ci', '--prefix', bench, '--no-audit', '--no-fund', '--ignore-scripts']
-  await (npm ? must(process.execPath, [npm, ...args]) : must('npm', args, { shell: process.platform === 'win32' }))
+  await npm(['ci', '--prefix', bench, '--no-audit', '--no-fund', '--ignore-scripts'])
 }

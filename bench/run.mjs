@@ -10,7 +10,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
-import { Failed, main, say } from '../scripts/run.mjs'
+import { Failed, main } from '../scripts/run.mjs'
 import { compare, measure } from './measure.mjs'
 import { ready } from './ready.mjs'
 import { heading, isReached, line, shown } from './table.mjs'
@@ -60,10 +60,6 @@ await main(async () => {
 async function figuresOf(name) {
   const { default: benchmark } = await import(`./benchmarks/${name}.mjs`)
   const contestants = await benchmark.contestants()
-  if (typeof contestants === 'string') {
-    say(`${name}: skipped, ${contestants}`)
-    return []
-  }
   const samples = await measure(contestants, benchmark)
   return benchmark.rows.map(({ name, what, ours = 'ours', against, aim }) => {
     const compared = compare(samples[ours], samples[against])

@@ -3,19 +3,18 @@
  *
  * All checks run, so that one run tells all; each says nothing when all is well.
  */
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { packPackage } from './pack.mjs'
 import { ready } from './ready.mjs'
-import { Failed, main, must, onPath, packaged, root, run, say } from './run.mjs'
+import { Failed, main, packaged, root, run } from './run.mjs'
+import { requireTool } from './tools.mjs'
 
-const cargoDenyVersion = '0.20.2'
 const generated = ['index.d.ts']
 
 await main(async () => {
   await ready()
-  const deny = await requireCargoDeny()
+  const deny = await requireTool('cargo-deny')
   const tarball = await packPackage(join(root, 'target', 'check'))
   const checks = {
     'Rust is formatted': ['cargo', ['fmt', '--all', '--check']],
@@ -40,19 +39,3 @@ await main(async () => {
   }
   if (failed.length) throw new Failed(`\n${failed.length} of ${Object.keys(checks).length} checks failed.`)
 })
-
-/** The program that judges dependencies: the machine's, or one of our own that is compiled once. */
-async function requireCargoDeny() {
-  const found = onPath('cargo-deny')
-  if (found) return found
-
-  const folder = join(root, 'target', 'tools')
-  const program = join(folder, 'bin', process.platform === 'win32' ? 'cargo-deny.exe' : 'cargo-deny')
-  if (!existsSync(program)) {
-    say('Compiling cargo-deny (a few minutes, once)…')
-    const install = ['install', '--locked', '--quiet', '--root', folder, `cargo-deny@${cargoDenyVersion}`]
-    // Elsewhere than the engine's, whose cache its thousand crates would crowd.
-    await must('cargo', install, { env: { CARGO_TARGET_DIR: join(folder, 'build') } })
-  }
-  return program
-}

@@ -9,9 +9,9 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { Failed, main, must, onPath, root, run, say } from './run.mjs'
+import { Failed, main, must, root, run, say } from './run.mjs'
+import { requireTool } from './tools.mjs'
 
-const cargoFuzzVersion = '0.13.2'
 const folder = join(root, 'fuzz')
 // libFuzzer's coverage is an unstable flag of the compiler; this lets a stable one take it.
 const env = { RUSTC_BOOTSTRAP: '1' }
@@ -26,7 +26,7 @@ await main(async () => {
   if (unknown.length) throw new Failed(`There is no target ${unknown}. There are ${targets.join(', ')}.`)
   if (!/^[1-9]\d*$/.test(options.seconds)) throw new Failed('`--seconds` must be a whole number of them.')
 
-  const cargoFuzz = await requireCargoFuzz()
+  const cargoFuzz = await requireTool('cargo-fuzz')
   say('Compiling the fuzzers (a few minutes the first time)…')
   // Without a sanitizer: the engine has no `unsafe`, and what is looked for are panics and broken promises.
   await must(cargoFuzz, ['build', '--sanitizer', 'none'], { env })
@@ -52,19 +52,4 @@ function fuzz(cargoFuzz, target, seconds) {
   const limits = [`-max_total_time=${seconds}`, '-timeout=10', '-rss_limit_mb=1024', '-print_final_stats=1']
   if (existsSync(dictionary)) limits.push(`-dict=${dictionary}`)
   return run(cargoFuzz, ['run', '--sanitizer', 'none', target, ...corpora, '--', ...limits], { env })
-}
-
-/** cargo-fuzz: the machine's, or one of our own that is compiled once. */
-async function requireCargoFuzz() {
-  const found = onPath('cargo-fuzz')
-  if (found) return found
-
-  const tools = join(root, 'target', 'tools')
-  const program = join(tools, 'bin', process.platform === 'win32' ? 'cargo-fuzz.exe' : 'cargo-fuzz')
-  if (!existsSync(program)) {
-    say('Compiling cargo-fuzz (half a minute, once)…')
-    const install = ['install', '--locked', '--quiet', '--root', tools, `cargo-fuzz@${cargoFuzzVersion}`]
-    await must('cargo', install, { env: { CARGO_TARGET_DIR: join(tools, 'build') } })
-  }
-  return program
 }

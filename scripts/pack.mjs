@@ -4,13 +4,15 @@
  *   node scripts/pack.mjs FOLDER                  the addon that was built here
  *   node scripts/pack.mjs FOLDER --addons OTHER   every supported platform's, from OTHER; a missing one is an error
  *
+ * With `--addons` each addon is packed with our licence and the notices of what is compiled into it.
  * `npm pack` by itself packs a checkout with the addon that lies in it: what an installation from git needs.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { Failed, isProgram, main, must, npm, packaged, root } from './run.mjs'
+import { requireTool } from './tools.mjs'
 
 const staging = join(root, 'target', `pack-${process.pid}`)
 
@@ -18,6 +20,7 @@ const staging = join(root, 'target', `pack-${process.pid}`)
 export const packAll = (folder, addons) =>
   staged(async (platforms) => {
     const built = platforms.filter((platform) => addAddon(platform, addons ?? root))
+    if (addons) await addNotices(built)
     const missing = platforms.filter((platform) => !built.includes(platform)).map(({ manifest }) => manifest.name)
     if (addons && missing.length) throw new Failed(`${addons} lacks the addons of ${missing.join(', ')}.`)
     if (!built.length) throw new Failed('There is no addon yet: `npm run build` makes one.')
@@ -49,6 +52,17 @@ function addAddon({ path, manifest }, from) {
   if (!existsSync(addon)) return false
   cpSync(addon, join(path, manifest.main))
   return true
+}
+
+/** Puts the licences into the platforms' packages: an addon is made of other people's work too. */
+async function addNotices(platforms) {
+  const notices = join(staging, 'THIRD-PARTY-NOTICES.txt')
+  await must(await requireTool('cargo-about'), ['generate', '--locked', '--output-file', notices, 'about.hbs'])
+  for (const { path, manifest } of platforms) {
+    for (const file of [join(root, 'LICENSE'), notices]) cpSync(file, join(path, basename(file)))
+    const files = [...manifest.files, basename(notices)]
+    writeFileSync(join(path, 'package.json'), `${JSON.stringify({ ...manifest, files }, null, 2)}\n`)
+  }
 }
 
 /** The package as it is published: what npm would pack here, without an addon, and asking for one of the platforms'. */

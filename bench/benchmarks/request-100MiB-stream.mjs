@@ -28,8 +28,6 @@ export default {
   ],
   async contestants() {
     const { actions } = await environment()
-    const { ApiResponse } = await import('onbehalf')
-    if (!('stream' in ApiResponse.prototype)) return 'answers cannot be streamed yet'
     const url = (await upstream()) + path
     return {
       ours: mebibytesPerSecond(async () =>
