@@ -5,7 +5,7 @@
 //! judged: hosts that are addresses before anything is sent, names by a resolver that hands on only admitted addresses,
 //! so there is no second look-up between the check and the connection.
 //!
-//! Servers prove themselves to the platform's trust store, read when the client is made. Where there is none, as in
+//! Servers prove themselves to the platform's trust store, read when the first request leaves. Where there is none, as in
 //! slim container images, Mozilla's roots that travel with the library take its place, as Node does it.
 
 use std::{
@@ -23,7 +23,7 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
-use tokio::time::timeout;
+use tokio::{sync::OnceCell, time::timeout};
 use url::Url;
 
 use super::{
@@ -47,42 +47,68 @@ pub struct Settings {
 
 /// The way out through the network.
 pub struct HttpEgress {
-    client: Client,
+    /// Made when the first request leaves: to read the platform's trust store takes longer than all else that opening
+    /// an environment does.
+    client: OnceCell<Client>,
     guard: Guard,
+    user_agent: HeaderValue,
+    proxy: Option<Proxy>,
+    proxy_name: Option<String>,
+    /// Trusted in place of the platform's store.
+    roots: Option<Vec<Certificate>>,
 }
 
 impl HttpEgress {
-    /// A client with a pool of connections of its own. Fails with [`Error::InvalidArgument`] for a proxy that is no
+    /// A way out with a pool of connections of its own. Fails with [`Error::InvalidArgument`] for a proxy that is no
     /// http or https URL, or a user agent that no header can hold.
     pub fn new(settings: &Settings) -> Result<Self> {
-        let egress = Self::trusting(Roots::Platform, settings)?;
-        // The one thing left that fails is an empty trust store.
-        egress.map_or_else(|| Self::trusting(Roots::Only(mozilla()), settings)?.ok_or_else(unusable), Ok)
+        Self::trusting(None, settings)
     }
 
-    /// `None` where the client can't be made with those roots.
-    fn trusting(roots: Roots, settings: &Settings) -> Result<Option<Self>> {
-        let guard = Guard { loopback_environment: settings.loopback_environment };
+    fn trusting(roots: Option<Vec<Certificate>>, settings: &Settings) -> Result<Self> {
         let user_agent = HeaderValue::from_str(&settings.user_agent)
             .map_err(|_| Error::invalid("userAgent", "must be visible ASCII characters"))?;
-        let mut builder = plain_builder().user_agent(user_agent).https_only(!settings.loopback_environment);
-        if let Some(proxy) = &settings.proxy {
-            builder = builder.proxy(explicit(proxy)?);
-        }
-        if let Roots::Only(certificates) = roots {
-            builder = builder.tls_certs_only(certificates);
-        }
-        let proxy_name = settings.proxy.as_ref().and_then(Url::domain).map(str::to_owned);
-        let client = builder.dns_resolver(Resolver { guard, proxy_name }).build();
-        Ok(client.ok().map(|client| Self { client, guard }))
+        Ok(Self {
+            client: OnceCell::new(),
+            guard: Guard { loopback_environment: settings.loopback_environment },
+            user_agent,
+            proxy: settings.proxy.as_ref().map(explicit).transpose()?,
+            proxy_name: settings.proxy.as_ref().and_then(Url::domain).map(str::to_owned),
+            roots,
+        })
     }
+
+    /// The client, made when this is the first request.
+    async fn client(&self) -> Result<&Client, Failure> {
+        let make = || async {
+            let (trusted, bundled) = (self.builder(), self.builder());
+            let trusted = match &self.roots {
+                Some(roots) => trusted.tls_certs_only(roots.clone()),
+                None => trusted,
+            };
+            // It reads files. The one thing left that fails is an empty trust store.
+            let build = move || trusted.build().or_else(|_| bundled.tls_certs_only(mozilla()).build());
+            let made = tokio::task::spawn_blocking(build).await;
+            made.ok().and_then(Result::ok).ok_or(Failure::NotSent { reason: "no TLS" })
+        };
+        self.client.get_or_try_init(make).await
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        let resolver = Resolver { guard: self.guard, proxy_name: self.proxy_name.clone() };
+        let builder = plain_builder().user_agent(self.user_agent.clone()).dns_resolver(resolver);
+        let builder = builder.https_only(!self.guard.loopback_environment);
+        self.proxy.iter().cloned().fold(builder, ClientBuilder::proxy)
+    }
+
     /// Sends a request whose URL was checked, and waits for the head of the answer.
     async fn execute(
         &self,
         request: reqwest::Request,
         patience: Duration,
     ) -> Result<http::Response<Incoming>, Failure> {
-        match timeout(patience, self.client.execute(request)).await {
+        let client = self.client().await?;
+        match timeout(patience, client.execute(request)).await {
             Ok(Ok(answer)) => Ok(opened(answer)),
             Ok(Err(error)) => Err(failure(&error)),
             Err(_) => Err(Failure::Unknown { reason: "deadline", partial: None }),
@@ -146,14 +172,6 @@ fn failure(error: &reqwest::Error) -> Failure {
     Failure::NotSent { reason }
 }
 
-/// Whose word is taken for who a server is.
-enum Roots {
-    /// What the platform trusts, with its administrator's additions.
-    Platform,
-    /// These alone.
-    Only(Vec<Certificate>),
-}
-
 /// The roots that Mozilla trusts, as of the library's release.
 fn mozilla() -> Vec<Certificate> {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
@@ -180,10 +198,6 @@ fn explicit(proxy: &Url) -> Result<Proxy> {
     }
     let proxy = Proxy::all(proxy.clone()).map_err(|_| refused())?;
     Ok(proxy.no_proxy(NoProxy::from_string("localhost,127.0.0.0/8,::1")))
-}
-
-fn unusable() -> Error {
-    Error::Internal { reason: "the HTTP client cannot be made".into() }
 }
 
 /// Resolves names to the addresses that may be dialled.

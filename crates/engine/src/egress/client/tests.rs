@@ -389,11 +389,11 @@ async fn the_length_of_what_head_leaves_out_does_not_count() {
 #[tokio::test]
 async fn a_server_that_nobody_vouches_for_gets_nothing() {
     let (port, requests) = tls_server().await;
-    let client = |roots| HttpEgress::trusting(roots, &settings(true, None)).unwrap().unwrap();
+    let client = |roots| HttpEgress::trusting(Some(roots), &settings(true, None)).unwrap();
     let tls = Err(Failure::NotSent { reason: "tls" });
     for (client, host, expected) in [
         (egress(true), "localhost", tls.clone()),
-        (client(Roots::Only(mozilla())), "localhost", tls.clone()),
+        (client(mozilla()), "localhost", tls.clone()),
         (vouching(), "127.0.0.1", tls),
         (vouching(), "localhost", Ok(http::StatusCode::NO_CONTENT)),
     ] {
@@ -416,10 +416,11 @@ async fn a_server_that_speaks_no_tls_gets_nothing() {
     assert_eq!(outcome.unwrap_err(), Failure::NotSent { reason: "tls" });
 }
 
-#[test]
-fn without_a_platform_store_mozilla_s_roots_serve() {
+#[tokio::test]
+async fn without_a_platform_store_mozilla_s_roots_serve() {
     assert!(mozilla().len() > 100);
-    assert!(HttpEgress::trusting(Roots::Only(mozilla()), &settings(false, None)).unwrap().is_some());
+    assert!(HttpEgress::trusting(Some(mozilla()), &settings(false, None)).unwrap().client().await.is_ok());
+    assert!(HttpEgress::trusting(Some(Vec::new()), &settings(false, None)).unwrap().client().await.is_ok());
 }
 
 /// For `localhost`, until 2126: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500
@@ -429,8 +430,8 @@ const KEY: &[u8] = include_bytes!("tests/self-signed.key.der");
 
 /// A client that takes [`CERTIFICATE`] for proof.
 fn vouching() -> HttpEgress {
-    let roots = Roots::Only(vec![Certificate::from_der(CERTIFICATE).unwrap()]);
-    HttpEgress::trusting(roots, &settings(true, None)).unwrap().unwrap()
+    let roots = vec![Certificate::from_der(CERTIFICATE).unwrap()];
+    HttpEgress::trusting(Some(roots), &settings(true, None)).unwrap()
 }
 
 /// TLS with [`CERTIFICATE`], and one of these protocols behind it.
