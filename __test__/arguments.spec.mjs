@@ -128,6 +128,7 @@ const names =
   'store key keyFile publicUrl port appName userVerification userVerifyUrls connections connectors proxy connector authMethod clientId clientSecret scopes scopeParams fields app endpoints authorizeUrl tokenUrl refreshUrl revokeUrl baseUrl connectionName identifier connectedAccountId organizationId state userVerifyUrl signal timeoutMs path method body headers queryParams formData stream minValidity pageSize'
 
 test('a polluted prototype changes nothing (A115)', async (t) => {
+  t.timeout(180_000)
   const answers = await run(
     `
     import { Onbehalf } from 'onbehalf'
@@ -159,7 +160,7 @@ test('a polluted prototype changes nothing (A115)', async (t) => {
     }
     console.log('unchanged')
   `,
-    { timeout: 50_000 },
+    { timeout: 150_000 },
   )
   t.is(answers.stdout, 'unchanged\n', answers.stderr)
 })

@@ -96,6 +96,17 @@ test('no error shows a secret', async (t) => {
       )
 })
 
+/**
+ * The memory that a core file shows. Before it stand the registers, which hold what a processor was copying at that
+ * instant: no program can keep that out.
+ */
+function memoryOf(core) {
+  const [table, size, count] = [Number(core.readBigUInt64LE(32)), core.readUInt16LE(54), core.readUInt16LE(56)]
+  const segments = Array.from({ length: count }, (_, index) => core.subarray(table + index * size))
+  const loaded = segments.filter((segment) => segment.readUInt32LE(0) === 1)
+  return core.subarray(Math.min(...loaded.map((segment) => Number(segment.readBigUInt64LE(8)))))
+}
+
 // The heap is kept out of core files on Linux, and this system must write them where they can be found.
 const writesCores =
   existsSync('/proc/sys/kernel/core_pattern') && !/^[|/]/.test(readFileSync('/proc/sys/kernel/core_pattern', 'utf8'))
@@ -129,5 +140,6 @@ for (const [what, { then, file, shell = [], where = true }] of Object.entries({
     t.true(provider.issued.length >= 3, 'a code and two tokens')
     const found = readdirSync(folder).find((name) => name.startsWith(file))
     t.truthy(found, `${file} was written`)
-    t.deepEqual(leaks.in(readFileSync(join(folder, found))), [])
+    const shown = readFileSync(join(folder, found))
+    t.deepEqual(leaks.in(file === 'core' ? memoryOf(shown) : shown), [])
   })
