@@ -71,7 +71,7 @@ fn settings(public_url: &str) -> Settings {
 
 async fn world(public_url: &str) -> World {
     let mut settings = settings(public_url);
-    let sandbox = Sandbox::install(&mut settings, Arc::new(SystemRandom)).unwrap().unwrap();
+    let sandbox = Sandbox::install(&mut settings, Arc::new(SystemRandom)).unwrap();
     let outside = Arc::new(Outside::default());
     let mut egress = None;
     let engine = Engine::open_with(settings, |mut parts| {
@@ -140,7 +140,7 @@ async fn a_person_is_connected_whatever_the_loopback_url() {
 #[tokio::test]
 async fn an_environment_that_others_reach_has_no_sandbox() {
     let mut settings = settings("https://connect.example");
-    assert!(Sandbox::install(&mut settings, Arc::new(SystemRandom)).unwrap().is_none());
+    assert!(Sandbox::install(&mut settings, Arc::new(SystemRandom)).is_none());
     assert!(settings.connectors.is_empty() && settings.built_in_connections.is_empty());
 }
 
