@@ -6,8 +6,9 @@ import { join } from 'node:path'
 
 import test from 'ava'
 
+import { requireChromium } from '../scripts/chromium.mjs'
 import { failure, open } from './door.mjs'
-import { PlainBrowser, openBrowser } from './support/browser.mjs'
+import { ChromiumBrowser, PlainBrowser, openBrowser } from './support/browser.mjs'
 import { freePort } from './support/serve.mjs'
 
 const account = { connectionName: 'sandbox', identifier: 'user_123' }
@@ -56,9 +57,8 @@ test('two instances on one store have the same app at the sandbox', async (t) =>
 
 test('what a person does not tick is not granted', async (t) => {
   const { actions } = open(t)
-  const browser = await openBrowser()
+  const browser = await ChromiumBrowser.start(await requireChromium())
   t.teardown(() => browser.close())
-  if (!browser.page) return t.pass('there is no Chromium')
   await browser.open((await actions.getAuthorizationLink(account)).link)
   await browser.press()
   await browser.page.uncheck('[value=write]')
