@@ -18,7 +18,8 @@ export type SandboxOptions = Pick<
  * await sandbox.close()
  * ```
  *
- * Connections of the connector `sandbox` need no credentials; one named `sandbox` is always there.
+ * Connections of the connector `sandbox` that are declared need no credentials; one named `sandbox` is always there. One
+ * that your program makes with `connections.create` takes `sandbox` for its `clientId` and its `clientSecret`.
  */
 export declare function openSandbox(options?: SandboxOptions): Promise<Sandbox>
 
@@ -96,6 +97,8 @@ export interface ConnectOptions extends ConsentOptions {
   identifier: string
   /** @default 'sandbox' */
   connectionName?: string
+  /** The tenant of your app, where it has several. */
+  organizationId?: string
 }
 
 /** Where a person's browser ends. */
@@ -110,6 +113,8 @@ export interface WhoseOptions {
   identifier?: string
   /** @default 'sandbox' */
   connectionName?: string
+  /** The tenant of your app, where it has several. */
+  organizationId?: string
 }
 
 /** What is left. */

@@ -292,6 +292,29 @@ test('a key is entered, works, and is taken back', async (t) => {
   t.is((await sandbox.connect({ ...person, identifier: 'user_456' })).providerAccountId, 'user_456')
 })
 
+test('connections that are made as the program runs, of any tenant, are played too', async (t) => {
+  const sandbox = await open(t)
+  const { connections } = sandbox.onbehalf
+  const app = { connector: 'sandbox', clientId: 'sandbox', clientSecret: 'sandbox' }
+  for (const organizationId of [undefined, 'acme', 'o/1?~']) {
+    const person = { connectionName: 'mail', identifier: 'user_123', organizationId }
+    await connections.create({ ...app, connectionName: 'mail', organizationId })
+    t.is((await sandbox.connect(person)).status, 'ACTIVE')
+    const status = async () => (await sandbox.actions.request({ ...person, path: '/echo' })).status
+    await sandbox.narrowScopes({ ...person, scopes: ['write'] })
+    t.is(await status(), 403)
+    await sandbox.revoke(person)
+    await t.throwsAsync(status, { code: 'REAUTHORIZATION_REQUIRED' })
+    const { link } = await sandbox.actions.getAuthorizationLink(person)
+    await sandbox.grant(link)
+    await sandbox.expireAccessTokens(person)
+    t.is(await status(), 200)
+  }
+  const keys = { connectionName: 'keys', organizationId: 'acme' }
+  await connections.create({ ...keys, connector: 'sandbox', authMethod: 'api_key' })
+  t.is((await sandbox.connect({ ...keys, identifier: 'user_123' })).status, 'ACTIVE')
+})
+
 test('a link that failed can be granted with what it asks for', async (t) => {
   const sandbox = await open(t)
   const { link } = await sandbox.actions.getAuthorizationLink(account)

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use onbehalf_engine::{
     Error, Result,
     accounts::{AccountBy, AccountRef},
-    names::{ConnectionName, Identifier, Organization},
+    names::{ConnectionName, Identifier},
     secret::Secret,
 };
 use onbehalf_sandbox::{
@@ -15,12 +15,15 @@ use onbehalf_sandbox::{
 };
 use serde::Deserialize;
 
+use crate::asked::organization;
+
 /// A person to connect, and what they decide.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ConnectOptions {
     identifier: String,
     connection_name: Option<String>,
+    organization_id: Option<String>,
     user: Option<String>,
     scopes: Option<Vec<String>>,
 }
@@ -55,6 +58,7 @@ pub(super) struct SubmitOptions {
 pub(super) struct WhoseOptions {
     identifier: Option<String>,
     connection_name: Option<String>,
+    organization_id: Option<String>,
 }
 
 /// One account, or every one, and the scopes that it keeps.
@@ -63,6 +67,7 @@ pub(super) struct WhoseOptions {
 pub(super) struct NarrowOptions {
     identifier: Option<String>,
     connection_name: Option<String>,
+    organization_id: Option<String>,
     scopes: Vec<String>,
 }
 
@@ -143,7 +148,7 @@ impl TryFrom<ConnectOptions> for Connect {
 
     fn try_from(options: ConnectOptions) -> Result<Self> {
         Ok(Self {
-            account: account(options.identifier, options.connection_name)?,
+            account: account(options.identifier, options.connection_name, options.organization_id)?,
             consent: Consent { user: options.user, scopes: options.scopes },
         })
     }
@@ -194,8 +199,9 @@ pub(super) struct Whose {
 impl TryFrom<WhoseOptions> for Whose {
     type Error = Error;
 
-    fn try_from(WhoseOptions { identifier, connection_name }: WhoseOptions) -> Result<Self> {
-        NarrowOptions { identifier, connection_name, scopes: Vec::new() }.try_into()
+    fn try_from(options: WhoseOptions) -> Result<Self> {
+        let WhoseOptions { identifier, connection_name, organization_id } = options;
+        NarrowOptions { identifier, connection_name, organization_id, scopes: Vec::new() }.try_into()
     }
 }
 
@@ -203,10 +209,12 @@ impl TryFrom<NarrowOptions> for Whose {
     type Error = Error;
 
     fn try_from(options: NarrowOptions) -> Result<Self> {
-        let account = match (options.identifier, options.connection_name) {
-            (None, None) => None,
-            (None, Some(_)) => return Err(Error::invalid("identifier", "is required beside `connectionName`")),
-            (Some(identifier), connection) => Some(account(identifier, connection)?),
+        let account = match (options.identifier, options.connection_name, options.organization_id) {
+            (None, None, None) => None,
+            (None, ..) => {
+                return Err(Error::invalid("identifier", "is required beside `connectionName` or `organizationId`"));
+            }
+            (Some(identifier), connection, organization) => Some(account(identifier, connection, organization)?),
         };
         Ok(Self { account, scopes: options.scopes })
     }
@@ -276,10 +284,10 @@ impl TryFrom<AdvanceOptions> for Duration {
     }
 }
 
-fn account(identifier: String, connection: Option<String>) -> Result<AccountRef> {
+fn account(identifier: String, connection: Option<String>, tenant: Option<String>) -> Result<AccountRef> {
     let connection = ConnectionName::parse(connection.as_deref().unwrap_or(CONNECTOR))?;
     let by = AccountBy::Name { connection, identifier: Identifier::parse(&identifier)? };
-    Ok(AccountRef { organization: Organization::default(), by })
+    Ok(AccountRef { organization: organization(tenant)?, by })
 }
 
 fn fault(path: Option<String>, times: Option<u32>, effect: Effect) -> Fault {
