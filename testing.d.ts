@@ -77,7 +77,7 @@ export declare class Sandbox implements AsyncDisposable {
 /** A request that waits in the sandbox. */
 export declare class HeldRequest {
   private constructor()
-  /** Resolves when a request is held. */
+  /** Resolves when a request is held. Rejects with `CLOSED` when the sandbox closes before. */
   arrived(options?: CallOptions): Promise<void>
   /** Lets it go on. */
   release(): void

@@ -348,6 +348,13 @@ test('closing lets held requests go, and ends what comes after', async (t) => {
   t.throws(() => sandbox.holdNext(), { code: 'CLOSED' })
 })
 
+test('closing ends the wait for a request that never came', async (t) => {
+  const sandbox = await open(t)
+  const arrived = failure(() => sandbox.holdNext().arrived())
+  await sandbox.close()
+  t.is((await arrived).code, 'CLOSED')
+})
+
 test('a sandbox is disposed of where the runtime can', async (t) => {
   const sandbox = await connected(t)
   if (Symbol.asyncDispose) await sandbox[Symbol.asyncDispose]()

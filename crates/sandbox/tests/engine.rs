@@ -225,7 +225,7 @@ async fn a_held_request_ends_with_its_callers_patience() {
     let request = Request::builder().uri(uri).body(Outgoing::Whole(Bytes::new())).unwrap();
     let late = world.egress.open(request, Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(late, Failure::Unknown { reason: "deadline", partial: None });
-    held.arrived().await;
+    held.arrived().await.unwrap();
 }
 
 /// Invariant 2, against a provider that would notice.
