@@ -355,6 +355,19 @@ test('closing ends the wait for a request that never came', async (t) => {
   t.is((await arrived).code, 'CLOSED')
 })
 
+test('the page of a link counts down on the sandbox’s clock', async (t) => {
+  const sandbox = await open(t)
+  const { link } = await sandbox.actions.getAuthorizationLink(account)
+  const minutes = async () => {
+    const page = await (await sandbox.onbehalf.handler(new Request(link))).text()
+    return Number(/for the next \D*(\d+)/.exec(page)[1])
+  }
+  const before = await minutes()
+  sandbox.advance({ minutes: 3 })
+  const passed = before - (await minutes())
+  t.true(passed === 3 || passed === 4, `${passed}`)
+})
+
 test('a sandbox is disposed of where the runtime can', async (t) => {
   const sandbox = await connected(t)
   if (Symbol.asyncDispose) await sandbox[Symbol.asyncDispose]()

@@ -58,7 +58,7 @@ impl Asked<'_> {
 
     fn answer(&self, key: &FormKey, form: Form) -> Response {
         let form = Form { token: key.token(self.link), ..form };
-        let page = pages::link(self.language, self.page, &form, self.gateway.clock.now());
+        let page = pages::link(self.language, self.page, &form, self.gateway.engine.clock().now());
         let mut response = page.into_response();
         response.headers_mut().extend(key.cookie(self.secure()).map(|cookie| (SET_COOKIE, cookie)));
         response

@@ -22,7 +22,6 @@ use onbehalf_engine::{
     Engine, Error,
     connect::{Arrival, Asks},
     random::{Random, SystemRandom},
-    time::{Clock, SystemClock},
 };
 use tower::ServiceExt as _;
 use url::Url;
@@ -73,7 +72,7 @@ pub(crate) enum Host {
 /// The routes without the headers that every answer needs.
 pub(crate) fn unhardened(engine: Arc<Engine>, host: Host) -> Router {
     let prefix = engine.public_url().path().trim_end_matches('/').to_owned();
-    let gateway = Gateway { engine, host, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+    let gateway = Gateway { engine, host, random: Arc::new(SystemRandom) };
     let routes = table().into_iter().fold(Router::new(), |routes, (path, methods)| routes.route(path, methods));
     let routes = routes.method_not_allowed_fallback(method_refused);
     let everywhere = match prefix.as_str() {
@@ -88,7 +87,6 @@ pub(crate) fn unhardened(engine: Arc<Engine>, host: Host) -> Router {
 pub(crate) struct Gateway {
     pub(crate) engine: Arc<Engine>,
     host: Host,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
 }
 
@@ -120,7 +118,7 @@ async fn show_link(
     let page = gateway.engine.link_page(&link).await.map_err(|error| told(language, &error))?;
     match &page.asks {
         Asks::Consent { .. } => {
-            Ok(pages::link(language, &page, &Form::default(), gateway.clock.now()).into_response())
+            Ok(pages::link(language, &page, &Form::default(), gateway.engine.clock().now()).into_response())
         }
         Asks::Credential { .. } => {
             let asked = Asked { gateway: &gateway, language, link: &link, page: &page };
