@@ -74,8 +74,8 @@ export interface ApiResponse {
    * nothing for a minute while it is waited for fails it with `ANSWER_LOST`.
    *
    * ```ts
-   * const path = '/drive/v3/files/a-file?alt=media'
-   * const response = await actions.request({ connectionName: 'drive', identifier: 'user_123', path, stream: true })
+   * const path = '/files/file-abc123/content'
+   * const response = await actions.request({ connectionName: 'openai', identifier: 'user_123', path, stream: true })
    * await writeFile('a-file', response.stream())
    * ```
    */

@@ -165,6 +165,36 @@ test('a person who clicks twice is connected once', async (t) => {
   t.is(provider.calls.length, 1)
 })
 
+for (const [locale, checked, again] of [
+  ['en-GB', /being checked.*a few seconds/s, 'Open the link again'],
+  ['de-CH', /werden geprüft.*ein paar Sekunden/s, 'Link noch einmal öffnen'],
+])
+  test(`a form that is sent while it is being checked leads back to the link (${locale})`, async (t) => {
+    const { link, provider, status } = await stage(t)
+    const made = await link()
+    const browser = await visitor(t, { locale })
+    const { page } = browser
+    const tab = new ChromiumBrowser(null, await page.context().newPage())
+    await tab.open(made)
+    await browser.open(made)
+    let sent
+    const release = await new Promise((arrived) => {
+      provider.answer = () => new Promise((release) => arrived(release))
+      sent = enter(tab, { shop: 'acme', api_key: 'wr0ng' })
+    })
+    await enter(browser, { shop: 'acme', api_key: 'key-1-9d5c2e77ab10' })
+    t.regex(await plain(browser), checked)
+    t.is(provider.calls.length, 1)
+
+    provider.answer = undefined
+    release()
+    await sent
+    t.not(await status(), 'ACTIVE')
+    await Promise.all([page.waitForEvent('domcontentloaded'), page.getByText(again, { exact: true }).click()])
+    await enter(browser, { shop: 'acme', api_key: 'key-1-9d5c2e77ab10' })
+    t.is(await status(), 'ACTIVE')
+  })
+
 test('another site cannot send a key of its own in the person’s name (A16)', async (t) => {
   const { link, provider, status } = await stage(t)
   const made = await link()

@@ -33,7 +33,7 @@ export const ada = { id: 'ada', name: 'Ada' }
 
 /**
  * An environment whose connection `app` takes keys, and their provider, which knows every key but `wr0ng`. `answer` is what
- * it says to all of them instead.
+ * it says to all of them instead, or a function that comes to that.
  */
 export const stage = (t, { connector = apiKey, ...options } = {}) =>
   openEnvironment(t, startProvider, ({ origin }) => ({
@@ -44,10 +44,11 @@ export const stage = (t, { connector = apiKey, ...options } = {}) =>
 
 async function startProvider() {
   const provider = { calls: [], answer: undefined }
-  const server = await serve((request, response) => {
+  const server = await serve(async (request, response) => {
     provider.calls.push(request)
     const wrong = request.headers['x-key'] === 'wr0ng'
-    const { status, headers, body } = provider.answer ?? { status: wrong ? 401 : 200, body: JSON.stringify(ada) }
+    const answer = typeof provider.answer === 'function' ? await provider.answer() : provider.answer
+    const { status, headers, body } = answer ?? { status: wrong ? 401 : 200, body: JSON.stringify(ada) }
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
   })
   return Object.assign(provider, server)
