@@ -225,6 +225,32 @@ test('a test answers in the place of a real API', async (t) => {
   await t.throwsAsync(sandbox.actions.request({ ...gmail, path }), { code: 'REAUTHORIZATION_REQUIRED' })
 })
 
+test('a reply is for those alone who may still do something', async (t) => {
+  const sandbox = await connected(t)
+  const post = async (path) => (await sandbox.actions.request({ ...account, path, method: 'POST', body: {} })).status
+  sandbox.reply({ path: '/any' })
+  sandbox.reply({ path: '/drafts', scope: 'write' })
+  t.deepEqual([await post('/any'), await post('/drafts')], [200, 200])
+  await sandbox.narrowScopes({ identifier: 'user_123', scopes: ['read'] })
+  t.deepEqual([await post('/any'), await post('/drafts')], [200, 403])
+  await sandbox.narrowScopes({ identifier: 'user_123', scopes: [] })
+  t.deepEqual([await post('/any'), await post('/drafts')], [403, 403])
+})
+
+test('a reply has the body that it was given, and no other', async (t) => {
+  const sandbox = await connected(t)
+  const answered = async (reply) => {
+    sandbox.reply({ path: '/it', ...reply })
+    const answer = await sandbox.actions.request({ ...account, path: '/it' })
+    return [answer.status, answer.headers['content-length'], await answer.text()]
+  }
+  t.deepEqual(await answered({ body: null }), [200, '4', 'null'])
+  t.deepEqual(await answered({ body: undefined }), [200, '0', ''])
+  t.deepEqual(await answered({ status: 201 }), [201, '0', ''])
+  t.deepEqual(await answered({ status: 204, body: {} }), [204, undefined, ''])
+  t.deepEqual(await answered({ status: 205, body: {} }), [205, '0', ''])
+})
+
 test('the requests that arrived are known, without credentials', async (t) => {
   const sandbox = await connected(t)
   const { accessToken } = await sandbox.actions.getToken(account)
@@ -266,6 +292,8 @@ test('misuse is refused, and names what is wrong', async (t) => {
     'a path without a slash': ['INVALID_ARGUMENT', () => sandbox.dropNext({ path: 'token' })],
     'not once': ['INVALID_ARGUMENT', () => sandbox.dropNext({ times: 0 })],
     'a status that is none': ['INVALID_ARGUMENT', () => sandbox.reply({ path: '/me', status: 42 })],
+    'two scopes': ['INVALID_ARGUMENT', () => sandbox.reply({ path: '/me', scope: 'read write' })],
+    'a tenant without an identifier': ['INVALID_ARGUMENT', () => sandbox.revoke({ organizationId: 'acme' })],
     'an option that is unknown': ['UNKNOWN_OPTION', () => sandbox.holdNext({ pathh: '/me' })],
   }
   for (const [what, [code, call]] of Object.entries(refused)) {

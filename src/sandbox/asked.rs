@@ -13,7 +13,7 @@ use onbehalf_sandbox::{
     CONNECTOR, Consent, Reply,
     faults::{Delay, Effect, Fault, Spoil},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::asked::organization;
 
@@ -122,8 +122,9 @@ pub(super) struct ReplyOptions {
     method: Option<String>,
     path: String,
     status: Option<u16>,
-    #[serde(default)]
-    body: serde_json::Value,
+    scope: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    body: Option<serde_json::Value>,
 }
 
 /// Time to pass: the sum of its parts.
@@ -263,6 +264,7 @@ impl TryFrom<ReplyOptions> for Reply {
             path: options.path,
             status: status.ok_or_else(|| Error::invalid("status", "must be from 200 to 599"))?,
             body: options.body,
+            scope: options.scope,
         })
     }
 }
@@ -282,6 +284,11 @@ impl TryFrom<AdvanceOptions> for Duration {
             Ok(total.saturating_add(milliseconds(name, count * unit)?))
         })
     }
+}
+
+/// A value that is there, be it `null`.
+fn given<'de, D: Deserializer<'de>>(body: D) -> std::result::Result<Option<serde_json::Value>, D::Error> {
+    Deserialize::deserialize(body).map(Some)
 }
 
 fn account(identifier: String, connection: Option<String>, tenant: Option<String>) -> Result<AccountRef> {
