@@ -18,7 +18,8 @@ export type SandboxOptions = Pick<
  * await sandbox.close()
  * ```
  *
- * Connections of the connector `sandbox` need no credentials; one named `sandbox` is always there.
+ * Connections of the connector `sandbox` that are declared need no credentials; one named `sandbox` is always there. One
+ * that your program makes with `connections.create` takes `sandbox` for its `clientId` and its `clientSecret`.
  */
 export declare function openSandbox(options?: SandboxOptions): Promise<Sandbox>
 
@@ -44,14 +45,20 @@ export declare class Sandbox implements AsyncDisposable {
 
   /** Ends access tokens, as time does: the next request is answered with 401, and leads to a refresh. */
   expireAccessTokens(options?: WhoseOptions & CallOptions): Promise<void>
-  /** Takes back what people granted, keys too, as they can on a provider's account page. */
+  /**
+   * Takes back what people granted, keys too, as they can on a provider's account page. The next request of an account
+   * rejects with `REAUTHORIZATION_REQUIRED`; with a key, which nothing renews, it is answered with 401.
+   */
   revoke(options?: WhoseOptions & CallOptions): Promise<void>
   /** Leaves people's grants with these scopes at most; the account's `scopes` say so after the next refresh. */
   narrowScopes(options: NarrowOptions & CallOptions): Promise<void>
   /** Makes a key for the connector's method `api_key`. `sandbox-demo-key` works without being made. */
   issueKey(options?: KeyOptions): string
 
-  /** Gives an answer in the API's place, from now on: what your agent would hear from the real provider. */
+  /**
+   * Gives an answer in the API's place, from now on: what your agent would hear from the real provider. Whoever may do
+   * nothing any more gets the provider's 401 or 403 instead.
+   */
   reply(options: ReplyOptions): void
   /** Fails the next request, or several. The provider does nothing of what they ask. */
   failNext(options: FailOptions): void
@@ -76,7 +83,7 @@ export declare class Sandbox implements AsyncDisposable {
 /** A request that waits in the sandbox. */
 export declare class HeldRequest {
   private constructor()
-  /** Resolves when a request is held. */
+  /** Resolves when a request is held. Rejects with `CLOSED` when the sandbox closes before. */
   arrived(options?: CallOptions): Promise<void>
   /** Lets it go on. */
   release(): void
@@ -96,6 +103,8 @@ export interface ConnectOptions extends ConsentOptions {
   identifier: string
   /** @default 'sandbox' */
   connectionName?: string
+  /** The tenant of your app, where it has several. */
+  organizationId?: string
 }
 
 /** Where a person's browser ends. */
@@ -110,6 +119,8 @@ export interface WhoseOptions {
   identifier?: string
   /** @default 'sandbox' */
   connectionName?: string
+  /** The tenant of your app, where it has several. */
+  organizationId?: string
 }
 
 /** What is left. */
@@ -165,8 +176,10 @@ export interface ReplyOptions {
   method?: string
   /** @default 200 */
   status?: number
-  /** Any JSON. @default null */
+  /** Any JSON. @default no body */
   body?: unknown
+  /** The scope that it takes; without it, the provider answers 403. @default any that is left */
+  scope?: string
 }
 
 /** Time to pass: the sum of what is given. */

@@ -1,10 +1,15 @@
 /** The sandbox as somebody meets it who has just installed the package: no configuration, and a browser. */
 import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 import test from 'ava'
 
+import { requireChromium } from '../scripts/chromium.mjs'
 import { failure, open } from './door.mjs'
-import { PlainBrowser, openBrowser } from './support/browser.mjs'
+import { ChromiumBrowser, PlainBrowser, openBrowser } from './support/browser.mjs'
+import { freePort } from './support/serve.mjs'
 
 const account = { connectionName: 'sandbox', identifier: 'user_123' }
 
@@ -28,11 +33,32 @@ for (const [name, start] of Object.entries({ 'plain HTTP': async () => new Plain
     t.like((await actions.request({ ...account, path: '/me' })).data, { id: 'grace' })
   })
 
+test('two instances on one store have the same app at the sandbox', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'onbehalf-'))
+  const [key, port] = [randomBytes(32).toString('base64'), await freePort()]
+  const connections = { gmail: { connector: 'sandbox' } }
+  const [first, second] = [1, 2].map(() => open(t, { store: join(folder, 'store.db'), key, port, connections }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  for (const connectionName of ['sandbox', 'gmail']) {
+    const person = { ...account, connectionName }
+    const { link } = await first.actions.getAuthorizationLink(person)
+    // The second writes the connection too.
+    const { link: other } = await second.actions.getAuthorizationLink({ ...person, identifier: 'user_456' })
+    for (const [identifier, made] of Object.entries({ user_123: link, user_456: other })) {
+      const browser = new PlainBrowser()
+      await browser.open(made)
+      await browser.press()
+      await browser.press('Allow')
+      const { connectedAccount } = await first.actions.getConnectedAccountDetails({ ...person, identifier })
+      t.is(connectedAccount.status, 'ACTIVE')
+    }
+  }
+})
+
 test('what a person does not tick is not granted', async (t) => {
   const { actions } = open(t)
-  const browser = await openBrowser()
+  const browser = await ChromiumBrowser.start(await requireChromium())
   t.teardown(() => browser.close())
-  if (!browser.page) return t.pass('there is no Chromium')
   await browser.open((await actions.getAuthorizationLink(account)).link)
   await browser.press()
   await browser.page.uncheck('[value=write]')

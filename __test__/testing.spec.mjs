@@ -225,6 +225,32 @@ test('a test answers in the place of a real API', async (t) => {
   await t.throwsAsync(sandbox.actions.request({ ...gmail, path }), { code: 'REAUTHORIZATION_REQUIRED' })
 })
 
+test('a reply is for those alone who may still do something', async (t) => {
+  const sandbox = await connected(t)
+  const post = async (path) => (await sandbox.actions.request({ ...account, path, method: 'POST', body: {} })).status
+  sandbox.reply({ path: '/any' })
+  sandbox.reply({ path: '/drafts', scope: 'write' })
+  t.deepEqual([await post('/any'), await post('/drafts')], [200, 200])
+  await sandbox.narrowScopes({ identifier: 'user_123', scopes: ['read'] })
+  t.deepEqual([await post('/any'), await post('/drafts')], [200, 403])
+  await sandbox.narrowScopes({ identifier: 'user_123', scopes: [] })
+  t.deepEqual([await post('/any'), await post('/drafts')], [403, 403])
+})
+
+test('a reply has the body that it was given, and no other', async (t) => {
+  const sandbox = await connected(t)
+  const answered = async (reply) => {
+    sandbox.reply({ path: '/it', ...reply })
+    const answer = await sandbox.actions.request({ ...account, path: '/it' })
+    return [answer.status, answer.headers['content-length'], await answer.text()]
+  }
+  t.deepEqual(await answered({ body: null }), [200, '4', 'null'])
+  t.deepEqual(await answered({ body: undefined }), [200, '0', ''])
+  t.deepEqual(await answered({ status: 201 }), [201, '0', ''])
+  t.deepEqual(await answered({ status: 204, body: {} }), [204, undefined, ''])
+  t.deepEqual(await answered({ status: 205, body: {} }), [205, '0', ''])
+})
+
 test('the requests that arrived are known, without credentials', async (t) => {
   const sandbox = await connected(t)
   const { accessToken } = await sandbox.actions.getToken(account)
@@ -266,6 +292,8 @@ test('misuse is refused, and names what is wrong', async (t) => {
     'a path without a slash': ['INVALID_ARGUMENT', () => sandbox.dropNext({ path: 'token' })],
     'not once': ['INVALID_ARGUMENT', () => sandbox.dropNext({ times: 0 })],
     'a status that is none': ['INVALID_ARGUMENT', () => sandbox.reply({ path: '/me', status: 42 })],
+    'two scopes': ['INVALID_ARGUMENT', () => sandbox.reply({ path: '/me', scope: 'read write' })],
+    'a tenant without an identifier': ['INVALID_ARGUMENT', () => sandbox.revoke({ organizationId: 'acme' })],
     'an option that is unknown': ['UNKNOWN_OPTION', () => sandbox.holdNext({ pathh: '/me' })],
   }
   for (const [what, [code, call]] of Object.entries(refused)) {
@@ -290,6 +318,29 @@ test('a key is entered, works, and is taken back', async (t) => {
   await sandbox.revoke(person)
   t.is((await sandbox.actions.request({ ...person, path: '/me' })).status, 401)
   t.is((await sandbox.connect({ ...person, identifier: 'user_456' })).providerAccountId, 'user_456')
+})
+
+test('connections that are made as the program runs, of any tenant, are played too', async (t) => {
+  const sandbox = await open(t)
+  const { connections } = sandbox.onbehalf
+  const app = { connector: 'sandbox', clientId: 'sandbox', clientSecret: 'sandbox' }
+  for (const organizationId of [undefined, 'acme', 'o/1?~']) {
+    const person = { connectionName: 'mail', identifier: 'user_123', organizationId }
+    await connections.create({ ...app, connectionName: 'mail', organizationId })
+    t.is((await sandbox.connect(person)).status, 'ACTIVE')
+    const status = async () => (await sandbox.actions.request({ ...person, path: '/echo' })).status
+    await sandbox.narrowScopes({ ...person, scopes: ['write'] })
+    t.is(await status(), 403)
+    await sandbox.revoke(person)
+    await t.throwsAsync(status, { code: 'REAUTHORIZATION_REQUIRED' })
+    const { link } = await sandbox.actions.getAuthorizationLink(person)
+    await sandbox.grant(link)
+    await sandbox.expireAccessTokens(person)
+    t.is(await status(), 200)
+  }
+  const keys = { connectionName: 'keys', organizationId: 'acme' }
+  await connections.create({ ...keys, connector: 'sandbox', authMethod: 'api_key' })
+  t.is((await sandbox.connect({ ...keys, identifier: 'user_123' })).status, 'ACTIVE')
 })
 
 test('a link that failed can be granted with what it asks for', async (t) => {
@@ -323,6 +374,26 @@ test('closing lets held requests go, and ends what comes after', async (t) => {
   t.is((await request).code, 'CLOSED')
   await t.throwsAsync(sandbox.connect({ identifier: 'user_123' }), { code: 'CLOSED' })
   t.throws(() => sandbox.holdNext(), { code: 'CLOSED' })
+})
+
+test('closing ends the wait for a request that never came', async (t) => {
+  const sandbox = await open(t)
+  const arrived = failure(() => sandbox.holdNext().arrived())
+  await sandbox.close()
+  t.is((await arrived).code, 'CLOSED')
+})
+
+test('the page of a link counts down on the sandbox’s clock', async (t) => {
+  const sandbox = await open(t)
+  const { link } = await sandbox.actions.getAuthorizationLink(account)
+  const minutes = async () => {
+    const page = await (await sandbox.onbehalf.handler(new Request(link))).text()
+    return Number(/for the next \D*(\d+)/.exec(page)[1])
+  }
+  const before = await minutes()
+  sandbox.advance({ minutes: 3 })
+  const passed = before - (await minutes())
+  t.true(passed === 3 || passed === 4, `${passed}`)
 })
 
 test('a sandbox is disposed of where the runtime can', async (t) => {

@@ -63,7 +63,8 @@ pub(crate) struct Verification {
     pub(crate) identifier: Identifier,
 }
 
-fn organization(id: Option<String>) -> Result<Organization> {
+/// The tenant of that id; the default one unless given.
+pub(crate) fn organization(id: Option<String>) -> Result<Organization> {
     id.map_or_else(|| Ok(Organization::default()), |id| Organization::parse(&id))
 }
 

@@ -124,7 +124,7 @@ impl Instance {
     async fn open<'state>(&self, state: &'state mut State) -> Result<&'state mut Open> {
         if let State::Unopened = state {
             let (mut settings, bound) = self.plan.prepare().await?;
-            let sandbox = Sandbox::install(&mut settings, Arc::new(SystemRandom))?;
+            let sandbox = Sandbox::install(&mut settings, Arc::new(SystemRandom));
             let joining = sandbox.clone();
             let join = move |parts| match joining {
                 Some(sandbox) => sandbox.join(parts),

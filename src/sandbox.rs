@@ -159,10 +159,7 @@ pub fn held_arrived<'env>(env: &'env Env, held: &External<Held>, options: Unknow
     attempt(env, || {
         let Call::<'_, Nothing> { patience, .. } = Call::read::<NoOptions>(options)?;
         let held = Held::clone(held);
-        promise(env, patience, Abandoned::Stops, async move {
-            held.arrived().await;
-            Ok(())
-        })
+        promise(env, patience, Abandoned::Stops, async move { held.arrived().await })
     })
 }
 

@@ -6,14 +6,16 @@ use http::{Method, StatusCode};
 use onbehalf_engine::{
     Error, Result,
     accounts::{AccountBy, AccountRef},
-    names::{ConnectionName, Identifier, Organization},
+    names::{ConnectionName, Identifier},
     secret::Secret,
 };
 use onbehalf_sandbox::{
     CONNECTOR, Consent, Reply,
     faults::{Delay, Effect, Fault, Spoil},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+
+use crate::asked::organization;
 
 /// A person to connect, and what they decide.
 #[derive(Deserialize)]
@@ -21,6 +23,7 @@ use serde::Deserialize;
 pub(super) struct ConnectOptions {
     identifier: String,
     connection_name: Option<String>,
+    organization_id: Option<String>,
     user: Option<String>,
     scopes: Option<Vec<String>>,
 }
@@ -55,6 +58,7 @@ pub(super) struct SubmitOptions {
 pub(super) struct WhoseOptions {
     identifier: Option<String>,
     connection_name: Option<String>,
+    organization_id: Option<String>,
 }
 
 /// One account, or every one, and the scopes that it keeps.
@@ -63,6 +67,7 @@ pub(super) struct WhoseOptions {
 pub(super) struct NarrowOptions {
     identifier: Option<String>,
     connection_name: Option<String>,
+    organization_id: Option<String>,
     scopes: Vec<String>,
 }
 
@@ -117,8 +122,9 @@ pub(super) struct ReplyOptions {
     method: Option<String>,
     path: String,
     status: Option<u16>,
-    #[serde(default)]
-    body: serde_json::Value,
+    scope: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    body: Option<serde_json::Value>,
 }
 
 /// Time to pass: the sum of its parts.
@@ -143,7 +149,7 @@ impl TryFrom<ConnectOptions> for Connect {
 
     fn try_from(options: ConnectOptions) -> Result<Self> {
         Ok(Self {
-            account: account(options.identifier, options.connection_name)?,
+            account: account(options.identifier, options.connection_name, options.organization_id)?,
             consent: Consent { user: options.user, scopes: options.scopes },
         })
     }
@@ -194,8 +200,9 @@ pub(super) struct Whose {
 impl TryFrom<WhoseOptions> for Whose {
     type Error = Error;
 
-    fn try_from(WhoseOptions { identifier, connection_name }: WhoseOptions) -> Result<Self> {
-        NarrowOptions { identifier, connection_name, scopes: Vec::new() }.try_into()
+    fn try_from(options: WhoseOptions) -> Result<Self> {
+        let WhoseOptions { identifier, connection_name, organization_id } = options;
+        NarrowOptions { identifier, connection_name, organization_id, scopes: Vec::new() }.try_into()
     }
 }
 
@@ -203,10 +210,12 @@ impl TryFrom<NarrowOptions> for Whose {
     type Error = Error;
 
     fn try_from(options: NarrowOptions) -> Result<Self> {
-        let account = match (options.identifier, options.connection_name) {
-            (None, None) => None,
-            (None, Some(_)) => return Err(Error::invalid("identifier", "is required beside `connectionName`")),
-            (Some(identifier), connection) => Some(account(identifier, connection)?),
+        let account = match (options.identifier, options.connection_name, options.organization_id) {
+            (None, None, None) => None,
+            (None, ..) => {
+                return Err(Error::invalid("identifier", "is required beside `connectionName` or `organizationId`"));
+            }
+            (Some(identifier), connection, organization) => Some(account(identifier, connection, organization)?),
         };
         Ok(Self { account, scopes: options.scopes })
     }
@@ -255,6 +264,7 @@ impl TryFrom<ReplyOptions> for Reply {
             path: options.path,
             status: status.ok_or_else(|| Error::invalid("status", "must be from 200 to 599"))?,
             body: options.body,
+            scope: options.scope,
         })
     }
 }
@@ -276,10 +286,15 @@ impl TryFrom<AdvanceOptions> for Duration {
     }
 }
 
-fn account(identifier: String, connection: Option<String>) -> Result<AccountRef> {
+/// A value that is there, be it `null`.
+fn given<'de, D: Deserializer<'de>>(body: D) -> std::result::Result<Option<serde_json::Value>, D::Error> {
+    Deserialize::deserialize(body).map(Some)
+}
+
+fn account(identifier: String, connection: Option<String>, tenant: Option<String>) -> Result<AccountRef> {
     let connection = ConnectionName::parse(connection.as_deref().unwrap_or(CONNECTOR))?;
     let by = AccountBy::Name { connection, identifier: Identifier::parse(&identifier)? };
-    Ok(AccountRef { organization: Organization::default(), by })
+    Ok(AccountRef { organization: organization(tenant)?, by })
 }
 
 fn fault(path: Option<String>, times: Option<u32>, effect: Effect) -> Fault {

@@ -180,6 +180,11 @@ impl Engine {
         &self.public_url
     }
 
+    /// The time that counts here.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     /// The store's random id: tells two environments apart, says nothing else.
     pub fn store_id(&self) -> &str {
         &self.store_id

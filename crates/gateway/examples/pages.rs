@@ -85,6 +85,7 @@ fn samples(language: &'static Language) -> Vec<(&'static str, Page)> {
         ("form-unavailable", again(&key, Setback::Refused(unavailable))),
         ("form-not-understood", pages::refusal(language, Refusal::FormNotUnderstood(StatusCode::BAD_REQUEST))),
         ("form-not-from-here", pages::refusal(language, Refusal::FormNotFromHere)),
+        ("being-checked", pages::refusal(language, Refusal::BeingChecked)),
         ("connected", end(Outcome::Connected)),
         ("verifying", end(Outcome::AwaitingVerification)),
         ("refused", end(Outcome::Refused)),

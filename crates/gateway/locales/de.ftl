@@ -96,6 +96,12 @@ form-not-from-here-heading = Dieses Formular gehört nicht zu diesem Browser
 form-not-from-here-lead = Zu Ihrem Schutz gilt ein Formular nur in dem Browser, der den Link geöffnet hat, mit erlaubten Cookies und nur ein paar Minuten lang. Es wurde nichts gespeichert.
 form-not-from-here-advice = Öffnen Sie den Link noch einmal und füllen Sie das Formular dort aus.
 
+being-checked-title = Wird geprüft
+being-checked-heading = Ihre Eingaben werden geprüft
+being-checked-lead = Das Formular kam zweimal an. Was zuerst kam, wird noch geprüft; das dauert ein paar Sekunden.
+being-checked-advice = Öffnen Sie den Link dann noch einmal. Zeigt er das Formular, wurden Ihre Eingaben nicht angenommen, und es wurde nichts gespeichert.
+being-checked-back = Link noch einmal öffnen
+
 ## Wie es ausging
 
 connected-title = Verbunden

@@ -98,6 +98,12 @@ form-not-from-here-heading = This form wasn't shown to this browser
 form-not-from-here-lead = To protect you, a form counts only in the browser that opened the link, with cookies allowed, and for a few minutes. Nothing was stored.
 form-not-from-here-advice = Open the link again and fill in the form there.
 
+being-checked-title = Being checked
+being-checked-heading = What you entered is being checked
+being-checked-lead = The form was sent twice. What came first is still being checked, which takes a few seconds.
+being-checked-advice = Then open the link again. If it shows the form, what you entered was not accepted and nothing was stored.
+being-checked-back = Open the link again
+
 ## How a flow ended
 
 connected-title = Connected

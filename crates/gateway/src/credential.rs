@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, header::SET_COOKIE};
 use onbehalf_engine::{
-    Result,
+    Error, Result,
     connect::{FormField, LinkPage, Submitted},
 };
 
@@ -47,18 +47,24 @@ impl Asked<'_> {
         let key = key.ok_or_else(|| refuse(Refusal::FormNotFromHere))?;
 
         let kept = entries.shown_again(fields);
-        let submitted = self.gateway.engine.submit(self.link, entries.values).await;
-        let setback = match submitted.map_err(|error| told(self.language, &error))? {
-            Submitted::Accepted { location } => return Ok(see_other(&location, None)),
-            Submitted::Invalid(faults) => Setback::Invalid(faults),
-            Submitted::Refused(error) => Setback::Refused(error),
+        let setback = match self.gateway.engine.submit(self.link, entries.values).await {
+            Ok(Submitted::Accepted { location }) => return Ok(see_other(&location, None)),
+            Ok(Submitted::Invalid(faults)) => Setback::Invalid(faults),
+            Ok(Submitted::Refused(error)) => Setback::Refused(error),
+            Err(Error::LinkUsed) if self.still_works().await => return Err(refuse(Refusal::BeingChecked)),
+            Err(error) => return Err(told(self.language, &error)),
         };
         Ok(self.answer(&key, Form { kept, setback: Some(setback), ..Form::default() }))
     }
 
+    /// Whether a form that came too late has lost to one that is still being tried, not to one that was accepted.
+    async fn still_works(&self) -> bool {
+        self.gateway.engine.link_page(self.link).await.is_ok()
+    }
+
     fn answer(&self, key: &FormKey, form: Form) -> Response {
         let form = Form { token: key.token(self.link), ..form };
-        let page = pages::link(self.language, self.page, &form, self.gateway.clock.now());
+        let page = pages::link(self.language, self.page, &form, self.gateway.engine.clock().now());
         let mut response = page.into_response();
         response.headers_mut().extend(key.cookie(self.secure()).map(|cookie| (SET_COOKIE, cookie)));
         response

@@ -21,7 +21,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{headers::strict, hosts::Hosts, routes::unhardened};
+use crate::{
+    headers::strict,
+    hosts::Hosts,
+    routes::{Host, unhardened},
+};
 
 /// Connections at once; more wait in the system's queue.
 const CONNECTIONS: usize = 512;
@@ -72,11 +76,11 @@ impl Listener {
         Self { others, ..self }
     }
 
-    /// Answers for `engine` until `shutdown` is done; then lets requests under way finish, for ten seconds at most.
+    /// Answers for `engine` until `shutdown` is done; then lets requests under way finish, for two seconds at most.
     pub async fn serve(self, engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
         let public_url = engine.public_url().clone();
         let hosts = Hosts::of(&public_url, self.address.port());
-        let routes = unhardened(engine).merge(self.others.clone());
+        let routes = unhardened(engine, Host::Checked).merge(self.others.clone());
         let service = TowerToHyperService::new(strict(hosts.only(routes), &public_url));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LIMIT);

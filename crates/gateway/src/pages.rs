@@ -55,6 +55,8 @@ pub enum Refusal {
     FormNotUnderstood(StatusCode),
     /// The form was not shown to this browser.
     FormNotFromHere,
+    /// The form was sent before, and what it held is still being tried.
+    BeingChecked,
     /// The `Host` is not ours.
     WrongHost,
 }
@@ -98,6 +100,7 @@ pub fn outcome(language: &'static Language, page: &OutcomePage) -> Page {
         connector_mark: Some(Mark::of(&page.connector_name)),
         lead,
         advice,
+        back: None,
         code: code.map(str::to_owned),
     });
     Page { status: StatusCode::OK, form_action: FormAction::NOWHERE, html }
@@ -132,9 +135,14 @@ pub fn refusal(language: &'static Language, refusal: Refusal) -> Page {
         Refusal::NotUnderstood(status) => (status, "not-understood"),
         Refusal::FormNotUnderstood(status) => (status, "form-not-understood"),
         Refusal::FormNotFromHere => (StatusCode::FORBIDDEN, "form-not-from-here"),
+        Refusal::BeingChecked => (StatusCode::CONFLICT, "being-checked"),
         Refusal::WrongHost => (StatusCode::MISDIRECTED_REQUEST, "wrong-host"),
     };
-    let tone = if refusal == Refusal::PageNotFound { Tone::Calm } else { Tone::Bad };
+    let tone = match refusal {
+        Refusal::PageNotFound => Tone::Calm,
+        Refusal::BeingChecked => Tone::Waiting,
+        _ => Tone::Bad,
+    };
     notice(language, status, tone, topic, None)
 }
 
@@ -155,6 +163,7 @@ fn notice(
         connector_mark: None,
         lead: say("lead"),
         advice: say("advice"),
+        back: language.find(&format!("{topic}-back"), &[]),
         code: code.map(str::to_owned),
     });
     Page { status, form_action: FormAction::NOWHERE, html }
@@ -275,6 +284,8 @@ struct NoticeTemplate {
     connector_mark: Option<Mark>,
     lead: String,
     advice: String,
+    /// Names the way back to where the form was.
+    back: Option<String>,
     code: Option<String>,
 }
 

@@ -22,7 +22,6 @@ use onbehalf_engine::{
     Engine, Error,
     connect::{Arrival, Asks},
     random::{Random, SystemRandom},
-    time::{Clock, SystemClock},
 };
 use tower::ServiceExt as _;
 use url::Url;
@@ -50,7 +49,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
 /// As [`router`], with the routes of somebody else beside ours, under the same headers.
 pub fn router_beside(engine: Arc<Engine>, others: Router) -> Router {
     let public_url = engine.public_url().clone();
-    strict(unhardened(engine).merge(others), &public_url)
+    strict(unhardened(engine, Host::Unchecked).merge(others), &public_url)
 }
 
 /// Answers one request without a socket, for an app that mounts the pages in its own server.
@@ -61,10 +60,19 @@ pub async fn handle(router: Router, request: http::Request<Bytes>) -> http::Resp
     http::Response::from_parts(parts, body)
 }
 
+/// What is known of the `Host` of the requests that arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// It is one of the listener's own.
+    Checked,
+    /// It may be any.
+    Unchecked,
+}
+
 /// The routes without the headers that every answer needs.
-pub(crate) fn unhardened(engine: Arc<Engine>) -> Router {
+pub(crate) fn unhardened(engine: Arc<Engine>, host: Host) -> Router {
     let prefix = engine.public_url().path().trim_end_matches('/').to_owned();
-    let gateway = Gateway { engine, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+    let gateway = Gateway { engine, host, random: Arc::new(SystemRandom) };
     let routes = table().into_iter().fold(Router::new(), |routes, (path, methods)| routes.route(path, methods));
     let routes = routes.method_not_allowed_fallback(method_refused);
     let everywhere = match prefix.as_str() {
@@ -78,7 +86,7 @@ pub(crate) fn unhardened(engine: Arc<Engine>) -> Router {
 #[derive(Clone)]
 pub(crate) struct Gateway {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) clock: Arc<dyn Clock>,
+    host: Host,
     pub(crate) random: Arc<dyn Random>,
 }
 
@@ -109,7 +117,9 @@ async fn show_link(
 ) -> Result<Response, Page> {
     let page = gateway.engine.link_page(&link).await.map_err(|error| told(language, &error))?;
     match &page.asks {
-        Asks::Consent { .. } => Ok(pages::link(language, &page, &Form::default(), gateway.clock.now()).into_response()),
+        Asks::Consent { .. } => {
+            Ok(pages::link(language, &page, &Form::default(), gateway.engine.clock().now()).into_response())
+        }
         Asks::Credential { .. } => {
             let asked = Asked { gateway: &gateway, language, link: &link, page: &page };
             asked.show(&headers).map_err(|error| told(language, &error))
@@ -184,12 +194,14 @@ async fn callback_form(Reader(language): Reader, request: Request) -> Result<Res
     Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
 }
 
-/// Says which environment answers here, by its store's random id.
-/// Which store this is; and, for another process of it that sends a challenge, the proof.
+/// Says which store this is, by its random id; and, to another process of it that sends a challenge, the proof.
+///
+/// The proof is for the `Host` that was asked, so it is given where that was checked alone: else whoever has taken a port
+/// would pass the challenge on to us, and be believed.
 async fn identify(State(gateway): State<Gateway>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let mut identity = serde_json::json!({ "store": gateway.engine.store_id() });
     let query = query.unwrap_or_default();
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = headers.get(HOST).filter(|_| gateway.host == Host::Checked).and_then(|host| host.to_str().ok());
     if let (Some(challenge), Some(host)) = (query.strip_prefix("challenge="), host) {
         identity["proof"] = gateway.engine.proof(challenge, host).into();
     }

@@ -12,7 +12,7 @@ use onbehalf_engine::{
 };
 use onbehalf_gateway::{
     language::Language,
-    pages::{self, Form, Page, Setback},
+    pages::{self, Form, Page, Refusal, Setback},
 };
 
 fn field(name: &str) -> FormField {
@@ -262,4 +262,14 @@ fn the_form_carries_its_token_and_says_what_becomes_of_a_key() {
     assert!(html.contains("<input type=\"hidden\" name=\"form-token\" value=\"t0ken\">"));
     assert!(html.contains("stored encrypted, used only to call Zendesk, and never shown again."));
     assert!(html.contains("Acme can then do everything at Zendesk that it allows"));
+}
+
+#[test]
+fn a_form_that_is_being_checked_leads_back_to_its_link_alone() {
+    for language in Language::all() {
+        let page = pages::refusal(language, Refusal::BeingChecked);
+        assert_eq!(page.status, 409);
+        assert_eq!(page.html.matches("href=").count(), 1);
+        assert!(page.html.contains("<a href=\"\">") && !page.html.contains("<form"), "{}", page.html);
+    }
 }

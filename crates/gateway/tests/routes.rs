@@ -313,6 +313,15 @@ async fn a_port_of_the_same_store_is_known_by_its_proof() {
     assert!(!serves_store_of(&other, port).await);
 }
 
+/// Where it is mounted any `Host` gets through: whoever has taken the port could pass the challenge on.
+#[tokio::test]
+async fn a_mounted_router_proves_nothing() {
+    let router = ours().await;
+    let asked = send(&router, "GET", "/.well-known/onbehalf?challenge=c", &[("host", "localhost:7415")], "").await;
+    assert_eq!(asked.status(), StatusCode::OK);
+    assert!(!text(&asked).contains("proof"), "{}", text(&asked));
+}
+
 /// One that knows the store's id, and repeats what it once heard.
 #[tokio::test]
 async fn a_port_that_only_says_so_is_not_believed() {

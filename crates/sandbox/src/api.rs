@@ -70,8 +70,12 @@ impl Answer {
         Self { status, headers: HeaderMap::new(), content: Content::Whole(Bytes::new()) }
     }
 
-    /// A JSON body.
+    /// A JSON body, where the status has any.
     pub fn json(status: StatusCode, body: &Value) -> Self {
+        // RFC 9110, 6.4.1: these have no content.
+        if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
+            return Self::empty(status);
+        }
         let answer = Self { content: Content::Whole(body.to_string().into()), ..Self::empty(status) };
         answer.with(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
     }
@@ -145,10 +149,7 @@ pub fn answer(received: &Received, caller: Option<&Caller>) -> Answer {
 /// Which scope the caller lacks.
 fn may(caller: &Caller, method: &Method, path: &str) -> Result<(), &'static str> {
     let needed = if method.is_safe() { "read" } else { "write" };
-    let allowed = match path {
-        "/me" => !caller.permissions.is_empty(),
-        _ => caller.permissions.iter().any(|permission| permission == needed),
-    };
+    let allowed = if path == "/me" { caller.may_something() } else { caller.may(needed) };
     if allowed { Ok(()) } else { Err(needed) }
 }
 
@@ -184,10 +185,6 @@ fn with_status(status: StatusCode) -> Answer {
     if status.is_informational() {
         return Answer::error(StatusCode::NOT_FOUND, "not_found", "a status is from 200 to 599");
     }
-    // RFC 9110, 6.4.1: these have no content.
-    if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
-        return Answer::empty(status);
-    }
     Answer::json(status, &json!({ "status": status.as_u16() }))
 }
 
@@ -199,13 +196,11 @@ fn unauthorized() -> Answer {
     answer.with(header::WWW_AUTHENTICATE, challenge)
 }
 
-fn forbidden(scope: &'static str) -> Answer {
-    let challenge = match scope {
-        "read" => "Bearer realm=\"sandbox\", error=\"insufficient_scope\", scope=\"read\"",
-        _ => "Bearer realm=\"sandbox\", error=\"insufficient_scope\", scope=\"write\"",
-    };
+pub(crate) fn forbidden(scope: &str) -> Answer {
+    let challenge = format!("Bearer realm=\"sandbox\", error=\"insufficient_scope\", scope=\"{scope}\"");
+    let challenge = HeaderValue::try_from(challenge).expect("scopes are visible ASCII");
     Answer::error(StatusCode::FORBIDDEN, "insufficient_scope", "the person did not allow this")
-        .with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+        .with(header::WWW_AUTHENTICATE, challenge)
 }
 
 #[cfg(test)]

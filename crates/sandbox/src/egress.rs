@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response, StatusCode, header};
 use onbehalf_engine::egress::{
     Egress, Failure,
     body::{Incoming, Outgoing},
@@ -77,7 +77,7 @@ async fn take(body: Outgoing, most: usize) -> Result<(Bytes, u64), Failure> {
     Ok((taken.freeze(), length))
 }
 
-fn failing(status: http::StatusCode, retry_after: Option<u64>) -> Answer {
+fn failing(status: StatusCode, retry_after: Option<u64>) -> Answer {
     let answer = Answer::error(status, "unavailable", "as the test wishes");
     match retry_after {
         Some(seconds) => answer.with(header::RETRY_AFTER, seconds.into()),
@@ -96,7 +96,10 @@ fn sent(answer: Answer, method: &Method, cut: bool) -> Response<Incoming> {
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    // RFC 9110, 8.6: this status has none.
+    if answer.status != StatusCode::NO_CONTENT {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
     response
 }
 

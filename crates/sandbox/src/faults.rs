@@ -5,6 +5,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use http::StatusCode;
+use onbehalf_engine::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
 /// What goes wrong, where, and how often.
@@ -57,17 +58,25 @@ pub enum Spoil {
 pub struct Held {
     arrived: CancellationToken,
     released: CancellationToken,
+    closing: CancellationToken,
 }
 
 impl Held {
     /// One that is let go at the latest when `closing` is cancelled.
     pub(crate) fn until(closing: &CancellationToken) -> Self {
-        Self { arrived: CancellationToken::new(), released: closing.child_token() }
+        Self { arrived: CancellationToken::new(), released: closing.child_token(), closing: closing.clone() }
     }
 
     /// Waits until a request is held here.
-    pub async fn arrived(&self) {
-        self.arrived.cancelled().await;
+    ///
+    /// # Errors
+    /// `CLOSED`, where the sandbox closes before one is.
+    pub async fn arrived(&self) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = self.arrived.cancelled() => Ok(()),
+            () = self.closing.cancelled() => Err(Error::Closed),
+        }
     }
 
     /// Lets the request go on, and those that would still be held.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use onbehalf_engine::{
-    Result, Settings,
+    Settings,
     connections::NewConnection,
     egress::guard,
     names::{ConnectionName, Organization},
@@ -19,6 +19,9 @@ use crate::sandbox::Sandbox;
 pub const CONNECTOR: &str = "sandbox";
 /// The connection that takes a key.
 pub const KEY_CONNECTION: &str = "sandbox_key";
+/// The client id and the client secret of the app that every environment has here. The same in every process, for they
+/// may share a store; they open nothing but the sandbox.
+const APP: &str = "sandbox";
 /// The connector's method for it, and that method's one field.
 pub(crate) const KEY_METHOD: &str = "api_key";
 
@@ -26,52 +29,36 @@ impl Sandbox {
     /// The sandbox of the environment that `settings` describe, which are completed for it. Nothing where the
     /// environment is not on loopback, or has a connector of its own with that name.
     ///
-    /// Every declared connection of the connector that brings no credentials of its app gets some; the connections
-    /// `sandbox` and `sandbox_key` are there unless the app declares them.
-    ///
-    /// # Errors
-    /// `INTERNAL` where there is no randomness.
-    pub fn install(settings: &mut Settings, random: Arc<dyn Random>) -> Result<Option<Arc<Self>>> {
+    /// Every declared connection of the connector that brings no credentials of its app gets those of the app `sandbox`,
+    /// which may be called back on any connection; the connections `sandbox` and `sandbox_key` are there unless the app
+    /// declares them.
+    pub fn install(settings: &mut Settings, random: Arc<dyn Random>) -> Option<Arc<Self>> {
         let file = format!("{CONNECTOR}.toml");
         let is_taken = settings.connectors.iter().any(|(name, _)| *name == file);
         if is_taken || !guard::is_loopback_host(&settings.public_url) {
-            return Ok(None);
+            return None;
         }
-        let sandbox = Self::below(&settings.public_url, random.clone());
+        let sandbox = Self::below(&settings.public_url, random);
         settings.connectors.push((file, connector(sandbox.base())));
         for (name, method) in [(CONNECTOR, None), (KEY_CONNECTION, Some(KEY_METHOD))] {
             if !settings.connections.iter().any(|declared| declared.name.as_str() == name) {
-                settings.built_in_connections.push(connection(name, method)?);
+                settings.built_in_connections.push(connection(name, method));
             }
         }
-        let public_url = settings.public_url.clone();
+        let callback = |connection| redirect_uri(&settings.public_url, connection);
+        sandbox.provider(|provider| provider.register(APP, APP.into(), &callback("")));
         let declared = settings.connections.iter_mut().chain(&mut settings.built_in_connections);
         for connection in declared.filter(|connection| takes_codes(connection)) {
-            sandbox.register(connection, &public_url, &*random)?;
+            let id = connection.client_id.get_or_insert_with(|| APP.into());
+            let secret = connection.client_secret.get_or_insert_with(|| APP.into());
+            sandbox.provider(|provider| provider.register(id, secret.clone(), &callback(connection.name.as_str())));
         }
-        Ok(Some(Arc::new(sandbox)))
-    }
-
-    /// Makes the app of a connection known here.
-    fn register(&self, connection: &mut NewConnection, public_url: &Url, random: &dyn Random) -> Result<()> {
-        let id = match &connection.client_id {
-            Some(id) => id.clone(),
-            None => random.id("sandbox")?,
-        };
-        let secret = match &connection.client_secret {
-            Some(secret) => secret.clone(),
-            None => random.token()?,
-        };
-        let redirect_uri = redirect_uri(public_url, connection.name.as_str());
-        self.provider(|provider| provider.register(&id, secret.clone(), &redirect_uri));
-        connection.client_id = Some(id);
-        connection.client_secret = Some(secret);
-        Ok(())
+        Some(Arc::new(sandbox))
     }
 }
 
-/// Where the sandbox sends browsers back for a connection.
-pub(crate) fn redirect_uri(public_url: &Url, connection: &str) -> String {
+/// Where the sandbox sends browsers back for a declared connection.
+fn redirect_uri(public_url: &Url, connection: &str) -> String {
     let mut url = public_url.clone();
     url.set_path(&format!("{}/callback/{connection}", public_url.path().trim_end_matches('/')));
     url.into()
@@ -83,10 +70,10 @@ fn takes_codes(connection: &NewConnection) -> bool {
         && connection.auth_method.as_deref() != Some(KEY_METHOD)
 }
 
-fn connection(name: &str, auth_method: Option<&str>) -> Result<NewConnection> {
-    Ok(NewConnection {
+fn connection(name: &str, auth_method: Option<&str>) -> NewConnection {
+    NewConnection {
         organization: Organization::default(),
-        name: ConnectionName::parse(name)?,
+        name: ConnectionName::parse(name).expect("our own names are names of connections"),
         connector: Some(CONNECTOR.into()),
         auth_method: auth_method.map(str::to_owned),
         client_id: None,
@@ -96,7 +83,7 @@ fn connection(name: &str, auth_method: Option<&str>) -> Result<NewConnection> {
         fields: Default::default(),
         app: Default::default(),
         endpoints: Default::default(),
-    })
+    }
 }
 
 /// The connector's file. A URL has no character that would end TOML's string.

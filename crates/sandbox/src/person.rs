@@ -7,13 +7,14 @@ use onbehalf_engine::{
     Engine, Error, Result,
     accounts::{Account, AccountRef},
     connect::{Arrival, Asks, NewLink, Outcome, Submitted},
-    names::Identifier,
+    names::{ConnectionName, Identifier},
     secret::{ExposeSecret as _, Secret},
 };
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::{
-    install::{CONNECTOR, KEY_METHOD, redirect_uri},
+    install::{CONNECTOR, KEY_METHOD},
     provider::{
         Whose,
         authorize::{ConsentRequest, Unasked},
@@ -97,8 +98,7 @@ impl Sandbox {
             let identifier = Identifier::parse(&engine.account(&of).await?.identifier)?;
             end = engine.verify_user(&of.organization, &nonce, &identifier).await?.redirect_url;
         }
-        let flow = end.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default().to_owned();
-        match engine.outcome(&flow).await?.outcome {
+        match engine.outcome(&last_segment(&end)).await?.outcome {
             Outcome::Connected => engine.account(&of).await,
             Outcome::Failed { code } => Err(Error::AuthorizationFailed { reason: format!("it ended with `{code}`") }),
             Outcome::Refused => Err(Error::ConsentRefused),
@@ -150,8 +150,9 @@ impl Sandbox {
             let (connection, identifier) = (account.connection_name, account.identifier);
             return Err(Error::AuthorizationRequired { connection, identifier });
         };
-        let redirect_uri = redirect_uri(engine.public_url(), &account.connection_name);
-        act(Whose::Of { redirect_uri: &redirect_uri, user });
+        let name = ConnectionName::parse(&account.connection_name)?;
+        let connection = engine.connection(&of.organization, &name).await?;
+        act(Whose::Of { redirect_uri: connection.redirect_uri.as_str(), user });
         Ok(())
     }
 
@@ -177,7 +178,7 @@ impl Sandbox {
             Err(Unasked::Shown(problem)) => return Err(Error::AuthorizationFailed { reason: problem.into() }),
         };
         let arrival = Arrival {
-            route: back.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default().into(),
+            route: last_segment(&back),
             parameters: back.query_pairs().into_owned().collect(),
             cookies: vec![(started.cookie.name, started.cookie.value)],
         };
@@ -191,6 +192,12 @@ fn token_of<'a>(public_url: &Url, link: &'a str) -> Result<&'a str> {
     link.strip_prefix(&start)
         .filter(|token| !token.is_empty() && !token.contains(['/', '?', '#']))
         .ok_or_else(|| Error::invalid("link", "must be a link of this environment, as `getAuthorizationLink` gives it"))
+}
+
+/// As the gateway's router hands it to the engine.
+fn last_segment(url: &Url) -> String {
+    let segment = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 fn check_connector(account: &Account, argument: &str) -> Result<()> {

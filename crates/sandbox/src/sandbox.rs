@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    api::{self, Answer, Credential, Received, without_credentials},
+    api::{self, Answer, Credential, Received, forbidden, without_credentials},
     clock::ShiftedClock,
     egress::SandboxEgress,
     faults::{Delay, Effect, Fault, Faults, Held, Spoil},
@@ -62,8 +62,10 @@ pub struct Reply {
     pub path: String,
     /// The status.
     pub status: StatusCode,
-    /// The body.
-    pub body: Value,
+    /// The body, where there is one and the status has any.
+    pub body: Option<Value>,
+    /// The scope that it takes; any that is left unless given.
+    pub scope: Option<String>,
 }
 
 /// A request that has arrived.
@@ -144,12 +146,16 @@ impl Sandbox {
         Ok(held)
     }
 
-    /// Answers for the API from now on; a later reply goes before an earlier. The credential must still work.
+    /// Answers for the API from now on; a later reply goes before an earlier. The credential must still work, and be
+    /// allowed something.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`: `path` must begin with a slash.
+    /// `INVALID_ARGUMENT`: `path` must begin with a slash, `scope` must be one scope.
     pub fn reply(&self, reply: Reply) -> Result<()> {
         check_path(&reply.path)?;
+        if let Some(scope) = &reply.scope {
+            check_scope(scope)?;
+        }
         self.state().replies.push(reply);
         Ok(())
     }
@@ -251,14 +257,25 @@ impl Sandbox {
         let fits = |reply: &&Reply| {
             reply.path == received.path && reply.method.as_ref().is_none_or(|method| *method == head.method)
         };
-        match state.replies.iter().rev().find(fits) {
-            Some(reply) if caller.is_some() => Answer::json(reply.status, &reply.body),
+        match (state.replies.iter().rev().find(fits), &caller) {
+            (Some(reply), Some(caller)) if caller.may_something() => reply.answer(caller),
             _ => api::answer(received, caller.as_ref()),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reply {
+    /// What `caller` gets.
+    fn answer(&self, caller: &Caller) -> Answer {
+        match (&self.scope, &self.body) {
+            (Some(scope), _) if !caller.may(scope) => forbidden(scope),
+            (_, Some(body)) => Answer::json(self.status, body),
+            (_, None) => Answer::empty(self.status),
+        }
     }
 }
 
@@ -318,6 +335,14 @@ fn refusal(refused: Refused, by_header: bool) -> Answer {
     match status == StatusCode::UNAUTHORIZED && by_header {
         true => answer.with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sandbox\"")),
         false => answer,
+    }
+}
+
+/// A scope, as RFC 6749 (3.3) lets it be.
+fn check_scope(scope: &str) -> Result<()> {
+    match !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte)) {
+        true => Ok(()),
+        false => Err(Error::invalid("scope", "must be one scope, such as `write`")),
     }
 }
 

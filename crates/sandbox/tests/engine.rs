@@ -71,7 +71,7 @@ fn settings(public_url: &str) -> Settings {
 
 async fn world(public_url: &str) -> World {
     let mut settings = settings(public_url);
-    let sandbox = Sandbox::install(&mut settings, Arc::new(SystemRandom)).unwrap().unwrap();
+    let sandbox = Sandbox::install(&mut settings, Arc::new(SystemRandom)).unwrap();
     let outside = Arc::new(Outside::default());
     let mut egress = None;
     let engine = Engine::open_with(settings, |mut parts| {
@@ -140,7 +140,7 @@ async fn a_person_is_connected_whatever_the_loopback_url() {
 #[tokio::test]
 async fn an_environment_that_others_reach_has_no_sandbox() {
     let mut settings = settings("https://connect.example");
-    assert!(Sandbox::install(&mut settings, Arc::new(SystemRandom)).unwrap().is_none());
+    assert!(Sandbox::install(&mut settings, Arc::new(SystemRandom)).is_none());
     assert!(settings.connectors.is_empty() && settings.built_in_connections.is_empty());
 }
 
@@ -225,7 +225,7 @@ async fn a_held_request_ends_with_its_callers_patience() {
     let request = Request::builder().uri(uri).body(Outgoing::Whole(Bytes::new())).unwrap();
     let late = world.egress.open(request, Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(late, Failure::Unknown { reason: "deadline", partial: None });
-    held.arrived().await;
+    held.arrived().await.unwrap();
 }
 
 /// Invariant 2, against a provider that would notice.

@@ -30,6 +30,18 @@ pub struct Caller {
     pub permissions: Vec<String>,
 }
 
+impl Caller {
+    /// Whether they may do what takes `permission`.
+    pub fn may(&self, permission: &str) -> bool {
+        self.permissions.iter().any(|given| given == permission)
+    }
+
+    /// Whether anything is left that they may do.
+    pub fn may_something(&self) -> bool {
+        !self.permissions.is_empty()
+    }
+}
+
 impl Provider {
     /// Who an access token speaks for.
     pub fn bearer(&self, token: &str, now: Timestamp) -> Option<Caller> {

@@ -41,10 +41,9 @@ impl Provider {
         let client_id = query.once("client_id").map_err(repeated)?.ok_or(shown("`client_id` is missing"))?;
         let client = self.clients.get(client_id).ok_or(shown("no app of that `client_id` is registered"))?;
         let redirect_uri = query.once("redirect_uri").map_err(repeated)?.ok_or(shown("`redirect_uri` is missing"))?;
-        let registered = client.redirect_uris.iter().any(|registered| registered == redirect_uri);
-        let redirect_uri = Url::parse(redirect_uri).ok().filter(|_| registered);
+        let registered = Url::parse(redirect_uri).ok().filter(|url| client.may_be_called_back_at(url, redirect_uri));
         let redirect_uri =
-            redirect_uri.ok_or(shown("the `redirect_uri` is not registered, exactly as it stands there"))?;
+            registered.ok_or(shown("the `redirect_uri` is not registered, exactly as it stands there"))?;
 
         // From here on it is known where the app listens.
         let mut request = ConsentRequest {

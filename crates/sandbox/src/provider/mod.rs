@@ -19,6 +19,7 @@ use onbehalf_engine::{
     secret::{ExposeSecret, Secret},
     time::Timestamp,
 };
+use url::Url;
 
 use self::access::{AccessToken, Key};
 
@@ -47,7 +48,7 @@ type GrantId = u64;
 /// An app that is registered here.
 struct Client {
     secret: Secret,
-    /// Compared to the letter (RFC 9700, 4.1.3).
+    /// As they were registered.
     redirect_uris: Vec<String>,
 }
 
@@ -93,7 +94,7 @@ impl Provider {
         Self { issuer: issuer.into(), ..Self::default() }
     }
 
-    /// Registers an app, or another redirect URI of one.
+    /// Registers an app, or another redirect URI of one. A URI with a slash at its end stands for every page right below.
     pub fn register(&mut self, client_id: &str, secret: Secret, redirect_uri: &str) {
         let client =
             self.clients.entry(client_id.into()).or_insert_with(|| Client { secret, redirect_uris: Vec::new() });
@@ -135,6 +136,19 @@ impl Provider {
             None => now < code.expires_at,
         });
         self.access_tokens.retain(|_, token| now < token.expires_at);
+    }
+}
+
+impl Client {
+    /// Whether `url` is registered. It is compared as it was `written`, to the letter (RFC 9700, 4.1.3), but for the last
+    /// part below a URI that leaves it open.
+    fn may_be_called_back_at(&self, url: &Url, written: &str) -> bool {
+        self.redirect_uris.iter().any(|registered| match written.strip_prefix(registered.as_str()) {
+            Some("") => true,
+            // What a browser would read otherwise, such as `..`, is elsewhere.
+            Some(page) => registered.ends_with('/') && !page.contains(['/', '?', '#']) && url.as_str() == written,
+            None => false,
+        })
     }
 }
 

@@ -178,6 +178,22 @@ fn an_address_that_is_not_registered_to_the_letter_hears_nothing() {
 }
 
 #[test]
+fn an_app_may_leave_the_last_part_of_its_address_open() {
+    let mut provider = World::new().provider;
+    provider.register("app", "".into(), "http://localhost:7415/open/");
+    let ask = |page: &str| {
+        let redirect_uri = format!("http://localhost:7415/open/{page}");
+        provider.consent_request(&asking(&[("redirect_uri", &redirect_uri)])).is_ok()
+    };
+    for page in ["", "gmail", "acme~gmail", "o%2F1~gmail"] {
+        assert!(ask(page), "{page}");
+    }
+    for page in ["..", ".", "%2e%2e", "a/b", "\\a", "a?b", "a#b", "a b"] {
+        assert!(!ask(page), "{page}");
+    }
+}
+
+#[test]
 fn a_request_that_is_not_as_it_must_be_is_sent_back() {
     let provider = World::new().provider;
     let broken = [
