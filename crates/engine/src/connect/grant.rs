@@ -32,9 +32,8 @@ pub(crate) struct Grant {
 
 impl Engine {
     /// Writes the credential into the account and ends the flow, in one commit. If the account or its connection went
-    /// or was disabled meanwhile, or the account was authorized or disconnected by someone else (`grants` is how often
-    /// that had happened), nothing is stored.
-    pub(super) async fn store_grant(self: &Arc<Self>, flow: &StoredFlow, grants: u64, grant: Grant) -> Result<()> {
+    /// or was disabled meanwhile, or the account was authorized or disconnected in another way, nothing is stored.
+    pub(super) async fn store_grant(self: &Arc<Self>, flow: &StoredFlow, grant: Grant) -> Result<()> {
         loop {
             let carries_over = grant.credential.refresh_token().is_none();
             if carries_over {
@@ -47,9 +46,7 @@ impl Engine {
                 continue;
             }
             self.setup(&connection)?;
-            if account.facts.grants != grants {
-                return Err(failed("the account was authorized or disconnected in another way meanwhile"));
-            }
+            check_newest(flow, &account)?;
             let mut granted = grant.clone();
             self.check_owner(&account, &granted)?;
             self.carry_over(&account, &mut granted).await?;
@@ -119,6 +116,14 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether the flow's person set out after whatever else was authorized, brought or disconnected.
+pub(super) fn check_newest(flow: &StoredFlow, account: &StoredAccount) -> Result<()> {
+    if account.facts.grants == flow.facts.grants {
+        return Ok(());
+    }
+    Err(failed("the account was authorized or disconnected in another way meanwhile"))
 }
 
 /// The provider account that the credential has belonged to. Another app may call the same person by another id.

@@ -17,7 +17,7 @@ impl Engine {
     pub async fn start(&self, token: &str) -> Result<Started> {
         self.ensure_open()?;
         let mut flow = self.linked_flow(token).await?;
-        let (connection, _) = self.parties(&flow).await?;
+        let (connection, account) = self.parties(&flow).await?;
         let registration = self.setup(&connection)?.registration(flow.facts.scopes.as_deref())?;
 
         let state = self.random.token()?;
@@ -33,6 +33,8 @@ impl Engine {
         flow.state_hash = Some(hash(state.expose_secret()));
         flow.facts.cookie = Some((cookie.name.clone(), hex(&hash(cookie.value.expose_secret()))));
         flow.facts.registration = Some(registration.fingerprint());
+        // Consent comes after this moment and may come back after a disconnection: then it was given before.
+        flow.facts.grants = account.facts.grants;
         flow.expires_at = self.clock.now().plus(LINK_LIFE);
         let held = Held { verifier: verifier.as_ref().map(|verifier| verifier.secret().clone()), ..Held::default() };
         match self.advance(&flow, Some(&held)).await? {

@@ -52,7 +52,7 @@ impl Engine {
             Ok(fields) => fields,
             Err(complaints) => return Ok(Submitted::Invalid(complaints)),
         };
-        let flow = self.begin_attempt(flow, &setup).await?;
+        let flow = self.begin_attempt(flow, &account, &setup).await?;
         match self.try_out(&setup, &account, fields).await {
             Ok(submission) => self.accept(flow, submission).await,
             Err(error) if error.is_of_store() => Err(error),
@@ -61,7 +61,12 @@ impl Engine {
     }
 
     /// Counts the attempt before the credential leaves. Of two at once, one goes on.
-    async fn begin_attempt(&self, mut flow: StoredFlow, setup: &Setup<'_>) -> Result<StoredFlow> {
+    async fn begin_attempt(
+        &self,
+        mut flow: StoredFlow,
+        account: &StoredAccount,
+        setup: &Setup<'_>,
+    ) -> Result<StoredFlow> {
         let now = self.clock.now();
         if flow.facts.trying_until.is_some_and(|until| now < until) {
             return Err(Error::LinkUsed);
@@ -70,6 +75,7 @@ impl Engine {
         flow.facts.trying_until = Some(now.plus(TRYING));
         // What works with this connector and these settings is stored for them, or not at all.
         flow.facts.registration = Some(setup.binding());
+        flow.facts.grants = account.facts.grants;
         match self.advance(&flow, None).await? {
             Commit::Applied => flow.version += 1,
             Commit::Conflict => return Err(Error::LinkUsed),
@@ -135,12 +141,12 @@ impl Engine {
     }
 
     async fn store_now(self: &Arc<Self>, flow: &StoredFlow, submission: Submission) -> Result<()> {
-        let (connection, account) = self.parties(flow).await?;
+        let (connection, _) = self.parties(flow).await?;
         let setup = self.setup(&connection)?;
         if flow.facts.registration.as_deref() != Some(setup.binding().as_str()) {
             return Err(failed("the connection was changed meanwhile"));
         }
-        self.store_grant(flow, account.facts.grants, submission.granted(&setup)).await
+        self.store_grant(flow, submission.granted(&setup)).await
     }
 
     /// Destroys what is held when nobody verifies in time. A code dies by itself; a key does not.

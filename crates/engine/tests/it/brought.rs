@@ -22,7 +22,7 @@ fn token(access_token: &str) -> BroughtToken {
 }
 
 impl World {
-    async fn bring(&self, connection: &str, brought: Brought) -> Result<Account> {
+    pub(crate) async fn bring(&self, connection: &str, brought: Brought) -> Result<Account> {
         let name = ConnectionName::parse(connection).unwrap();
         let organization = Organization::default();
         self.engine.get_or_create_account(&organization, &name, &identifier("user_1"), Some(brought)).await

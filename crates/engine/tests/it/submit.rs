@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use onbehalf_engine::{
-    accounts::{Disclosed, Status},
+    accounts::Status,
     catalogue::field::{Complaint, FieldKind},
     connect::{Asks, NewLink, Outcome, Submitted},
     connections::{ConnectionPatch, Endpoints},
     egress::Failure,
     names::{ConnectionName, Organization},
     proxy::{Body, ProxyRequest},
-    secret::{ExposeSecret, Secret},
+    secret::Secret,
     store::FlowKey,
 };
 use url::Url;
@@ -20,26 +20,11 @@ use crate::{
     static_world::{
         PLACES, accepted, key, refusal, static_settings, static_world, verified_static_settings, verified_static_world,
     },
-    world::{World, account, code, identifier, token_of},
+    world::{World, account, code, identifier, nonce_in, token_of},
 };
-
-async fn status(world: &World) -> Status {
-    world.engine.account(&account("keys", "user_1")).await.unwrap().status
-}
 
 async fn outcome(world: &World, location: &Url) -> Outcome {
     world.engine.outcome(location.path_segments().unwrap().next_back().unwrap()).await.unwrap().outcome
-}
-
-fn nonce(location: &Url) -> String {
-    location.query_pairs().find(|(name, _)| name == "auth_request_id").expect("it carries a nonce").1.into_owned()
-}
-
-async fn stored_key(world: &World) -> String {
-    match world.engine.account_with_credential(&account("keys", "user_1")).await.unwrap().1 {
-        Some(Disclosed::Fields(fields)) => fields["api_key"].expose_secret().to_owned(),
-        other => panic!("{other:?}"),
-    }
 }
 
 fn get(connection: &str, path: &str) -> ProxyRequest {
@@ -64,7 +49,7 @@ async fn a_key_that_works_is_stored_without_any_set_up() {
     assert_eq!(found.status, Status::Active);
     assert_eq!(found.provider_account_id.as_deref(), Some("ada"));
     assert_eq!(found.provider_account_label.as_deref(), Some("ada@example.com"));
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
     assert_eq!(code(world.engine.token(&account("keys", "user_1"), Duration::ZERO).await), "NOT_SUPPORTED");
 }
 
@@ -102,7 +87,7 @@ async fn a_401_is_handed_back_and_the_account_stays_active() {
     assert_eq!(world.engine.request(get("keys", "/forbidden")).await.unwrap().status, 401);
     world.pass(Duration::from_secs(365 * 24 * 60 * 60));
     assert_eq!(world.engine.request(get("keys", "/x")).await.unwrap().status, 200);
-    assert_eq!((status(&world).await, world.token_requests()), (Status::Active, 0));
+    assert_eq!((world.key_status().await, world.token_requests()), (Status::Active, 0));
 }
 
 #[tokio::test]
@@ -133,7 +118,7 @@ async fn why_a_credential_is_refused_is_told_apart() {
         world.provider.state().probes.push_back(answer.clone());
         let token = world.key_link("user_1").await;
         assert_eq!(refusal(world.enters(&token, "sk_1").await), wanted, "{answer:?}");
-        assert_eq!(status(&world).await, Status::PendingAuth);
+        assert_eq!(world.key_status().await, Status::PendingAuth);
         accepted(world.enters(&token, "sk_1").await);
     }
 }
@@ -178,15 +163,14 @@ async fn a_wrong_key_can_be_corrected_and_a_good_one_ends_the_link() {
     accepted(world.enters(&token, "sk_1").await);
     assert_eq!(code(world.enters(&token, "sk_1").await), "LINK_USED");
     assert_eq!(code(world.engine.link_page(&token).await), "LINK_USED");
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
 }
 
 #[tokio::test]
 async fn of_two_who_submit_at_once_one_is_told_that_the_link_is_used() {
     let world = static_world().await;
     let token = world.key_link("user_1").await;
-    let gate = std::sync::Arc::new(crate::provider::Gate::default());
-    world.provider.state().probe_gate = Some(gate.clone());
+    let gate = world.provider.hold_probes();
     let first = tokio::spawn({
         let (engine, token) = (world.engine.clone(), token.clone());
         async move { engine.submit(&token, key("sk_1")).await }
@@ -195,7 +179,7 @@ async fn of_two_who_submit_at_once_one_is_told_that_the_link_is_used() {
     assert_eq!(code(world.enters(&token, "sk_2").await), "LINK_USED");
     gate.open.notify_one();
     accepted(first.await.unwrap());
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
     assert_eq!(world.provider.state().api_requests.len(), 1, "the second key went nowhere");
 }
 
@@ -203,8 +187,7 @@ async fn of_two_who_submit_at_once_one_is_told_that_the_link_is_used() {
 async fn a_process_that_dies_in_the_attempt_leaves_the_link_usable() {
     let world = static_world().await;
     let token = world.key_link("user_1").await;
-    let gate = std::sync::Arc::new(crate::provider::Gate::default());
-    world.provider.state().probe_gate = Some(gate.clone());
+    let gate = world.provider.hold_probes();
     tokio::select! {
         _ = world.enters(&token, "sk_1") => panic!("the provider has not answered"),
         () = gate.arrived.notified() => {}
@@ -216,15 +199,14 @@ async fn a_process_that_dies_in_the_attempt_leaves_the_link_usable() {
     accepted(next.enters(&token, "sk_1").await);
     // The first process was only slow: what it has is not stored over the other's.
     gate.open.notify_one();
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
 }
 
 #[tokio::test]
 async fn a_submission_is_finished_when_its_browser_goes_away() {
     let world = static_world().await;
     let token = world.key_link("user_1").await;
-    let gate = std::sync::Arc::new(crate::provider::Gate::default());
-    world.provider.state().probe_gate = Some(gate.clone());
+    let gate = world.provider.hold_probes();
     tokio::select! {
         _ = world.enters(&token, "sk_1") => panic!("the provider has not answered"),
         () = gate.arrived.notified() => {}
@@ -242,7 +224,7 @@ async fn ten_wrong_keys_end_the_link() {
     }
     assert_eq!(code(world.enters(&token, "guess-10").await), "AUTHORIZATION_FAILED");
     assert_eq!(code(world.enters(&token, "sk_1").await), "LINK_USED");
-    assert_eq!(status(&world).await, Status::PendingAuth);
+    assert_eq!(world.key_status().await, Status::PendingAuth);
 }
 
 /// A15: what was entered is stored only for the person whom the app has verified.
@@ -251,13 +233,14 @@ async fn a_key_is_held_until_its_person_is_verified() {
     let world = verified_static_world().await;
     let location = accepted(world.enters(&world.key_link("user_1").await, "sk_1").await);
     assert_eq!(location.host_str(), Some("app.example"));
-    assert_eq!(status(&world).await, Status::PendingVerification);
+    assert_eq!(world.key_status().await, Status::PendingVerification);
     let asked = world.provider.state().api_requests.len();
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!(outcome(&world, &verified.unwrap().redirect_url).await, Outcome::Connected);
-    assert_eq!((status(&world).await, stored_key(&world).await.as_str()), (Status::Active, "sk_1"));
+    assert_eq!((world.key_status().await, world.stored_key().await.as_str()), (Status::Active, "sk_1"));
     assert_eq!(world.provider.state().api_requests.len(), asked, "the provider is asked once");
-    let again = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let again = world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!(code(again), "FLOW_NOT_FOUND");
 }
 
@@ -266,8 +249,8 @@ async fn a_key_that_one_process_held_is_stored_by_the_next() {
     let world = verified_static_world().await;
     let location = accepted(world.enters(&world.key_link("user_1").await, "sk_1").await);
     let next = world.reopened(verified_static_settings()).await;
-    next.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await.unwrap();
-    assert_eq!(stored_key(&next).await, "sk_1");
+    next.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await.unwrap();
+    assert_eq!(next.stored_key().await, "sk_1");
 }
 
 #[tokio::test]
@@ -276,9 +259,10 @@ async fn a_key_is_not_stored_for_another_address_than_it_was_tried_at() {
     let token = world.key_link("user_1").await;
     let location = accepted(world.enters(&token, "sk_1").await);
     move_elsewhere(&world).await;
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!((code(verified), held(&world, &token).await), ("AUTHORIZATION_FAILED", None));
-    assert_eq!(status(&world).await, Status::PendingAuth);
+    assert_eq!(world.key_status().await, Status::PendingAuth);
 }
 
 /// A15: the victim's key lands in nobody's account, and no copy of it stays.
@@ -288,9 +272,10 @@ async fn another_person_than_the_links_destroys_what_was_held() {
     let token = world.key_link("user_1").await;
     let location = accepted(world.enters(&token, "sk_1").await);
     assert!(held(&world, &token).await.is_some());
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_2")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_2")).await;
     assert_eq!(code(verified), "USER_MISMATCH");
-    assert_eq!((held(&world, &token).await, status(&world).await), (None, Status::PendingAuth));
+    assert_eq!((held(&world, &token).await, world.key_status().await), (None, Status::PendingAuth));
 }
 
 /// A15: nor when nobody says anything.
@@ -303,7 +288,8 @@ async fn a_key_that_nobody_verifies_is_destroyed() {
     // The paused clock moves on only while nothing else is to be done.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(held(&world, &token).await, None);
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!(code(verified), "FLOW_NOT_FOUND");
 }
 
@@ -313,9 +299,10 @@ async fn a_key_that_is_verified_too_late_is_destroyed() {
     let token = world.key_link("user_1").await;
     let location = accepted(world.enters(&token, "sk_1").await);
     world.pass(Duration::from_secs(61));
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!((code(verified), held(&world, &token).await), ("FLOW_NOT_FOUND", None));
-    assert_eq!(status(&world).await, Status::PendingAuth);
+    assert_eq!(world.key_status().await, Status::PendingAuth);
 }
 
 #[tokio::test]
@@ -334,7 +321,7 @@ async fn a_key_of_another_person_at_the_provider_is_refused() {
     accepted(world.enters(&world.key_link("user_1").await, "sk_1").await);
     let token = world.key_link("user_1").await;
     assert_eq!(refusal(world.enters(&token, "sk_2").await), "IDENTITY_CHANGED");
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
     accepted(world.enters(&token, "sk_1").await);
 }
 

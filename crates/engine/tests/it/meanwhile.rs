@@ -1,0 +1,93 @@
+//! What happens to an account or its connection while a credential is tried at the provider or held for verification:
+//! the newest wish holds, and what is stored fits what it was tried with.
+
+use std::sync::Arc;
+
+use onbehalf_engine::{
+    Result,
+    accounts::{Brought, Status},
+    connect::{Outcome, Submitted},
+    names::Organization,
+};
+use tokio::task::JoinHandle;
+
+use crate::{
+    static_world::{accepted, key, static_world, verified_static_world},
+    world::{World, account, code, identifier, nonce_in, nonce_of, verified_world, world},
+};
+
+/// A person submits this key, and the provider takes its time.
+async fn submitting(world: &World, value: &'static str) -> (JoinHandle<Result<Submitted>>, Arc<crate::provider::Gate>) {
+    let token = world.key_link("user_1").await;
+    let gate = world.provider.hold_probes();
+    let engine = world.engine.clone();
+    let submission = tokio::spawn(async move { engine.submit(&token, key(value)).await });
+    gate.arrived.notified().await;
+    world.provider.state().probe_gate = None;
+    (submission, gate)
+}
+
+#[tokio::test]
+async fn a_key_that_is_being_tried_does_not_undo_a_disconnection() {
+    let world = static_world().await;
+    let (submission, gate) = submitting(&world, "sk_1").await;
+    world.engine.disconnect_account(&account("keys", "user_1")).await.unwrap();
+    gate.open.notify_one();
+    assert_eq!(code(submission.await.unwrap()), "AUTHORIZATION_FAILED");
+    assert_eq!(world.key_status().await, Status::Disconnected);
+}
+
+#[tokio::test]
+async fn a_key_that_is_being_tried_does_not_replace_a_newer_one() {
+    let world = static_world().await;
+    let (submission, gate) = submitting(&world, "sk_1").await;
+    world.bring("keys", Brought::Fields(key("sk_2"))).await.unwrap();
+    gate.open.notify_one();
+    assert_eq!(code(submission.await.unwrap()), "AUTHORIZATION_FAILED");
+    assert_eq!(world.stored_key().await, "sk_2");
+}
+
+#[tokio::test]
+async fn a_key_that_is_held_does_not_replace_a_newer_one() {
+    let world = verified_static_world().await;
+    let location = accepted(world.enters(&world.key_link("user_1").await, "sk_1").await);
+    world.bring("keys", Brought::Fields(key("sk_2"))).await.unwrap();
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
+    assert_eq!((code(verified), world.stored_key().await.as_str()), ("AUTHORIZATION_FAILED", "sk_2"));
+}
+
+#[tokio::test]
+async fn a_consent_that_is_held_does_not_undo_a_disconnection() {
+    let world = verified_world().await;
+    let returned = world.authorize("user_1", "ada").await;
+    world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+    let nonce = nonce_of(&returned);
+    let verified = world.engine.verify_user(&Organization::default(), &nonce, &identifier("user_1")).await;
+    assert_eq!((code(verified), world.token_requests()), ("AUTHORIZATION_FAILED", 0));
+    assert_eq!(world.account("user_1").await.status, Status::Disconnected);
+}
+
+/// Nobody knows whether the person consented before it or after.
+#[tokio::test]
+async fn a_consent_that_was_under_way_does_not_undo_a_disconnection() {
+    let failed = Outcome::Failed { code: "AUTHORIZATION_FAILED".into() };
+    for world in [world().await, verified_world().await] {
+        let started = world.started("example", "user_1").await;
+        let parameters = world.provider.consent(&started.authorize_url, "ada");
+        world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+        let returned = world.comes_back(&started, parameters).await.unwrap();
+        assert_eq!((world.outcome(&returned).await, world.token_requests()), (failed.clone(), 0));
+        assert_eq!(world.account("user_1").await.status, Status::Disconnected);
+    }
+}
+
+/// The link alone is no consent.
+#[tokio::test]
+async fn a_link_that_was_made_before_a_disconnection_can_be_used_after_it() {
+    let world = static_world().await;
+    let token = world.key_link("user_1").await;
+    world.engine.disconnect_account(&account("keys", "user_1")).await.unwrap();
+    accepted(world.enters(&token, "sk_1").await);
+    assert_eq!(world.key_status().await, Status::Active);
+}
