@@ -54,24 +54,31 @@ impl Engine {
         brought: Option<Brought>,
     ) -> Result<Account> {
         self.ensure_open()?;
-        let connection = self.stored_connection(organization, connection).await?;
-        let exists = || Error::ConnectedAccountAlreadyExists {
+        let mut connection = self.stored_connection(organization, connection).await?;
+        let exists = Error::ConnectedAccountAlreadyExists {
             connection: connection.name.clone(),
             identifier: identifier.as_str().into(),
         };
         // Before the provider is asked for nothing.
         if self.find_account(&connection, identifier).await?.is_some() {
-            return Err(exists());
+            return Err(exists);
         }
         let mut account = self.new_account(&connection, identifier)?;
         if let Some(brought) = brought {
             let grant = self.grant_of(&connection, &account, brought).await?;
             self.put_grant(&mut account, &grant).await?;
         }
-        match self.insert_account(&connection, &mut account).await? {
-            Commit::Applied => Ok(self.account_view(&connection, &account)),
-            Commit::Conflict => Err(exists()),
+        while self.insert_account(&connection, &mut account).await? == Commit::Conflict {
+            if self.find_account(&connection, identifier).await?.is_some() {
+                return Err(exists);
+            }
+            // It was the connection that changed.
+            connection = self.connection_by_id(organization, &connection.id).await?;
+            if let Some(binding) = &account.facts.binding {
+                self.check_unchanged(&connection, binding)?;
+            }
         }
+        Ok(self.account_view(&connection, &account))
     }
 
     /// The connected account, made when there is none, with the credential that is brought, if one is.
@@ -119,9 +126,7 @@ impl Engine {
         let grant = self.grant_of(&connection, &account, brought).await?;
         loop {
             let connection = self.connection_by_id(&account.organization, &account.connection_id).await?;
-            if self.setup(&connection)?.binding() != grant.binding {
-                return Err(Error::invalid("connectionName", "was changed meanwhile; nothing was stored"));
-            }
+            self.check_unchanged(&connection, &grant.binding)?;
             let mut account = self.account_by_id(&account.organization, &account.id).await?;
             account.facts.provider_account_id = None;
             account.facts.provider_account_label = None;
@@ -131,6 +136,14 @@ impl Engine {
                 return Ok(self.account_view(&connection, &account));
             }
         }
+    }
+
+    /// Refuses to store a credential for another connector or app than it was tried with.
+    fn check_unchanged(&self, connection: &StoredConnection, binding: &str) -> Result<()> {
+        if self.setup(connection)?.binding() == binding {
+            return Ok(());
+        }
+        Err(Error::invalid("connectionName", "was changed meanwhile; nothing was stored"))
     }
 
     /// The grant that a brought credential makes on this account.

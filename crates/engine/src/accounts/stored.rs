@@ -85,7 +85,9 @@ impl Engine {
     ) -> Result<Commit> {
         let with = if account.cell.is_some() { vec![require(connection)] } else { Vec::new() };
         let commit = self.commit_account(account, with).await?;
-        account.version += 1;
+        if commit == Commit::Applied {
+            account.version += 1;
+        }
         Ok(commit)
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use onbehalf_engine::{
     Result,
-    accounts::{Brought, Status},
+    accounts::{Account, Brought, Status},
     connect::{Outcome, Submitted},
-    names::Organization,
+    connections::{ConnectionPatch, Endpoints},
+    names::{ConnectionName, Organization},
 };
 use tokio::task::JoinHandle;
 
@@ -90,4 +91,55 @@ async fn a_link_that_was_made_before_a_disconnection_can_be_used_after_it() {
     world.engine.disconnect_account(&account("keys", "user_1")).await.unwrap();
     accepted(world.enters(&token, "sk_1").await);
     assert_eq!(world.key_status().await, Status::Active);
+}
+
+/// The connection of the keys is changed, in a way that matters to them or not.
+async fn change(world: &World, patch: ConnectionPatch) {
+    let name = ConnectionName::parse("keys").unwrap();
+    world.engine.update_connection(&Organization::default(), &name, patch).await.unwrap();
+}
+
+fn moved() -> ConnectionPatch {
+    let base_url = Some("https://provider.example/v2".parse().unwrap());
+    ConnectionPatch { endpoints: Some(Endpoints { base_url, ..Endpoints::default() }), ..ConnectionPatch::default() }
+}
+
+#[tokio::test]
+async fn a_key_is_stored_for_the_address_that_it_was_tried_at_or_not_at_all() {
+    let world = static_world().await;
+    let (submission, gate) = submitting(&world, "sk_1").await;
+    change(&world, moved()).await;
+    gate.open.notify_one();
+    assert_eq!(code(submission.await.unwrap()), "AUTHORIZATION_FAILED");
+    assert_eq!(world.key_status().await, Status::PendingAuth);
+}
+
+/// A new account is made with the key that is brought, while the connection is changed.
+async fn brought_while(patch: ConnectionPatch) -> (World, Result<Account>) {
+    let world = static_world().await;
+    // Makes the connection.
+    world.key_link("user_2").await;
+    let gate = world.provider.hold_probes();
+    let changing = async {
+        gate.arrived.notified().await;
+        world.provider.state().probe_gate = None;
+        change(&world, patch).await;
+        gate.open.notify_one();
+    };
+    let (made, ()) = tokio::join!(world.bring("keys", Brought::Fields(key("sk_1"))), changing);
+    (world, made)
+}
+
+#[tokio::test]
+async fn an_account_is_made_with_its_key_though_its_connection_is_touched() {
+    let (world, made) = brought_while(ConnectionPatch::default()).await;
+    assert_eq!((made.unwrap().status, world.stored_key().await.as_str()), (Status::Active, "sk_1"));
+    assert_eq!(world.provider.state().api_requests.len(), 1, "the provider is asked once");
+}
+
+#[tokio::test]
+async fn no_account_is_made_with_a_key_that_was_tried_at_another_address() {
+    let (world, made) = brought_while(moved()).await;
+    assert_eq!(code(made), "INVALID_ARGUMENT");
+    assert_eq!(code(world.engine.account(&account("keys", "user_1")).await), "CONNECTED_ACCOUNT_NOT_FOUND");
 }
