@@ -1,7 +1,7 @@
 //! What happens to an account or its connection while a credential is tried at the provider or held for verification:
 //! the newest wish holds, and what is stored fits what it was tried with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use onbehalf_engine::{
     Result,
@@ -13,13 +13,21 @@ use onbehalf_engine::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    static_world::{accepted, key, static_world, verified_static_world},
+    provider::Gate,
+    static_world::{accepted, key, refusal, static_world, verified_static_world},
     world::{World, account, code, identifier, nonce_in, nonce_of, verified_world, world},
 };
 
 /// A person submits this key, and the provider takes its time.
-async fn submitting(world: &World, value: &'static str) -> (JoinHandle<Result<Submitted>>, Arc<crate::provider::Gate>) {
-    let token = world.key_link("user_1").await;
+async fn submitting(world: &World, value: &'static str) -> (JoinHandle<Result<Submitted>>, Arc<Gate>) {
+    submitting_with(world, world.key_link("user_1").await, value).await
+}
+
+async fn submitting_with(
+    world: &World,
+    token: String,
+    value: &'static str,
+) -> (JoinHandle<Result<Submitted>>, Arc<Gate>) {
     let gate = world.provider.hold_probes();
     let engine = world.engine.clone();
     let submission = tokio::spawn(async move { engine.submit(&token, key(value)).await });
@@ -107,10 +115,13 @@ fn moved() -> ConnectionPatch {
 #[tokio::test]
 async fn a_key_is_stored_for_the_address_that_it_was_tried_at_or_not_at_all() {
     let world = static_world().await;
-    let (submission, gate) = submitting(&world, "sk_1").await;
+    let token = world.key_link("user_1").await;
+    let (submission, gate) = submitting_with(&world, token.clone(), "sk_1").await;
     change(&world, moved()).await;
     gate.open.notify_one();
     assert_eq!(code(submission.await.unwrap()), "AUTHORIZATION_FAILED");
+    world.pass(Duration::from_secs(20));
+    assert_eq!(code(world.engine.link_page(&token).await), "LINK_USED", "the link is dead");
     assert_eq!(world.key_status().await, Status::PendingAuth);
 }
 
@@ -142,4 +153,32 @@ async fn no_account_is_made_with_a_key_that_was_tried_at_another_address() {
     let (world, made) = brought_while(moved()).await;
     assert_eq!(code(made), "INVALID_ARGUMENT");
     assert_eq!(code(world.engine.account(&account("keys", "user_1")).await), "CONNECTED_ACCOUNT_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_key_that_the_store_could_not_take_can_be_entered_again_at_once() {
+    let world = static_world().await;
+    let token = world.key_link("user_1").await;
+    let (submission, gate) = submitting_with(&world, token.clone(), "sk_1").await;
+    world.store.refuse_one();
+    gate.open.notify_one();
+    assert_eq!(code(submission.await.unwrap()), "STORE_BUSY");
+    accepted(world.enters(&token, "sk_1").await);
+}
+
+/// A36: neither a crash nor a store that fails in the last attempt gives another.
+#[tokio::test]
+async fn there_is_no_eleventh_attempt() {
+    let world = static_world().await;
+    let token = world.key_link("user_1").await;
+    for attempt in 1..10 {
+        assert_eq!(refusal(world.enters(&token, &format!("guess-{attempt}")).await), "CREDENTIAL_REFUSED");
+    }
+    let (submission, gate) = submitting_with(&world, token.clone(), "sk_1").await;
+    world.store.refuse_one();
+    gate.open.notify_one();
+    assert_eq!(code(submission.await.unwrap()), "STORE_BUSY");
+    assert_eq!(code(world.enters(&token, "sk_1").await), "AUTHORIZATION_FAILED");
+    assert_eq!(code(world.enters(&token, "sk_1").await), "LINK_USED");
+    assert_eq!(world.provider.state().api_requests.len(), 10);
 }
