@@ -187,18 +187,22 @@ impl Engine {
         let expires_at = expires_at.or_else(|| life.map(|life| now.plus(life)));
         let credential = Credential::Tokens(Tokens { access_token, refresh_token, kept: IndexMap::new() });
         let binding = setup.binding();
-        // What an authorization has told about this account still holds, where the app is the same.
-        let same_app = account.facts.binding.as_ref() == Some(&binding);
-        let mut kept = if same_app { account.facts.kept.clone() } else { IndexMap::new() };
+        let facts = &account.facts;
+        let same_app = facts.binding.as_ref() == Some(&binding);
+        let told = if same_app { facts.kept.clone() } else { IndexMap::new() };
+        let has_ended = expires_at.is_some_and(|end| end <= now);
+        let owner = if has_ended { None } else { self.identify(setup, &told, &credential).await };
+        // What an authorization has told holds for its person alone: another's API may be elsewhere.
+        let id = owner.as_ref().and_then(|owner| owner.id.as_ref());
+        let same_person = id.is_some() && id == facts.provider_account_id.as_ref();
+        let mut kept = if same_person { told } else { IndexMap::new() };
+        kept.extend(owner.iter().flat_map(|owner| owner.kept.clone()));
         setup.check_kept(&kept, &credential).map_err(|_| Error::NotSupported {
             what: format!(
-                "bringing a token to `{}`, whose API address only an authorization tells,",
+                "bringing a token to `{}`, whose API address only an authorization of the same person tells,",
                 setup.connector.slug
             ),
         })?;
-        let has_ended = expires_at.is_some_and(|end| end <= now);
-        let owner = if has_ended { None } else { self.identify(setup, &kept, &credential).await };
-        kept.extend(owner.iter().flat_map(|owner| owner.kept.clone()));
         Ok(Grant { credential, scopes, expires_at, kept, owner, binding })
     }
 
