@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use http::Response;
 use indexmap::IndexMap;
 use onbehalf_engine::{
+    Error,
     accounts::Status,
     catalogue::field::{Complaint, FieldKind},
     connect::{Asks, NewLink, Outcome, Submitted},
     connections::{ConnectionPatch, Endpoints},
-    egress::Failure,
+    egress::{Failure, body::Incoming},
     names::{ConnectionName, Organization},
     proxy::{Body, ProxyRequest},
     secret::Secret,
     store::FlowKey,
+    time::Clock,
 };
 use url::Url;
 
@@ -99,6 +103,8 @@ async fn why_a_credential_is_refused_is_told_apart() {
         (Ok((400, json, b"{}")), "CREDENTIAL_REFUSED"),
         (Ok((404, json, b"{}")), "CREDENTIAL_REFUSED"),
         (Ok((403, json, b"{}")), "PERMISSION_MISSING"),
+        (Ok((408, json, b"{}")), "PROVIDER_UNAVAILABLE"),
+        (Ok((425, json, b"{}")), "PROVIDER_UNAVAILABLE"),
         (Ok((429, json, b"{}")), "PROVIDER_UNAVAILABLE"),
         (Ok((500, json, b"")), "PROVIDER_UNAVAILABLE"),
         (Ok((302, json, b"")), "PROVIDER_RESPONSE_INVALID"),
@@ -120,6 +126,27 @@ async fn why_a_credential_is_refused_is_told_apart() {
         assert_eq!(refusal(world.enters(&token, "sk_1").await), wanted, "{answer:?}");
         assert_eq!(world.key_status().await, Status::PendingAuth);
         accepted(world.enters(&token, "sk_1").await);
+    }
+}
+
+/// GitHub and Google say 403 when they mean 429.
+#[tokio::test]
+async fn a_403_that_says_when_to_come_again_is_no_missing_permission() {
+    let mut settings = static_settings();
+    for (_, connector) in &mut settings.connectors {
+        *connector = connector.replace("'/me'", "'/flow'");
+    }
+    let world = World::with(settings).await;
+    let answer = |_| {
+        let answer = Response::builder().status(403).header("retry-after", "60").body(Incoming::whole("{}"));
+        async { Ok(answer.unwrap()) }.boxed()
+    };
+    world.provider.state().flow = Some(Box::new(answer));
+    match world.enters(&world.key_link("user_1").await, "sk_1").await.unwrap() {
+        Submitted::Refused(Error::ProviderUnavailable { retry_at, .. }) => {
+            assert_eq!(retry_at, Some(Clock::now(&*world.clock).plus(Duration::from_secs(60))));
+        }
+        other => panic!("{other:?}"),
     }
 }
 
