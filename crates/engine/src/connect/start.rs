@@ -13,7 +13,8 @@ impl Engine {
     /// Uses the link up and starts its flow: a state, a PKCE verifier and a cookie are made for it alone.
     ///
     /// # Errors
-    /// As [`Engine::link_page`]; `NOT_SUPPORTED` where the link asks for a credential. Of two browsers that press the button at once, one gets `LINK_USED`.
+    /// As [`Engine::link_page`]; `NOT_SUPPORTED` where the link asks for a credential. Of two browsers that press the
+    /// button at once, one gets `LINK_USED`.
     pub async fn start(&self, token: &str) -> Result<Started> {
         self.ensure_open()?;
         let mut flow = self.linked_flow(token).await?;
