@@ -5,10 +5,12 @@
 
 use indexmap::IndexMap;
 
-use super::{Account, AccountBy, AccountRef};
+use super::{
+    Account, AccountBy, AccountRef,
+    grant::{Grant, require},
+};
 use crate::{
     Engine, Error, Result,
-    connect::grant::{Grant, require},
     connections::{check::check_scopes, registration::Setup},
     names::{ConnectionName, Identifier, Organization},
     oauth::token_response::is_token,

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Account, AccountBy, AccountRef, Status};
+use super::{Account, AccountBy, AccountRef, Status, grant::require};
 use crate::{
     Engine, Error, Result,
-    connect::grant::require,
     names::{Identifier, Organization},
     rows::{AccountFacts, StoredAccount, StoredConnection},
     store::{AccountKey, Change, Commit},

@@ -8,12 +8,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::{
-    callback::failed,
-    grant::{Grant, check_newest},
-};
+use super::{callback::failed, grant::check_newest};
 use crate::{
     Engine, Error, Result,
+    accounts::grant::Grant,
     names::Organization,
     oauth::{outcome::Outcome, pkce::Verifier, token_request},
     rows::{Credential, FlowStatus, Held, StoredFlow, Tokens},

@@ -10,9 +10,10 @@ use std::{sync::Arc, time::Duration};
 use indexmap::IndexMap;
 use url::Url;
 
-use super::{Submitted, VERIFICATION_LIFE, callback::failed, grant::Grant};
+use super::{Submitted, VERIFICATION_LIFE, callback::failed};
 use crate::{
     Engine, Error, Result,
+    accounts::grant::Grant,
     connections::registration::Setup,
     rows::{Credential, FlowStatus, Held, StoredAccount, StoredFlow, Submission},
     secret::Secret,
