@@ -7,7 +7,8 @@
 //! # The rooms
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
-//! [`connections`], [`accounts`], [`connect`], `refresh` and [`proxy`], which are the calls on [`Engine`].
+//! [`connections`], [`accounts`], [`connect`], `refresh` and [`proxy`], which are the calls on [`Engine`]; [`events`] tells
+//! of what they change.
 //!
 //! # One authorization, from call to sealed token
 //! 1. [`Engine::authorization_link`] finds the connection (`stored_connection`), checks that it can authorize
@@ -24,7 +25,10 @@
 //! 6. `settle_exchange` reads it (`oauth::outcome::classify`), asks the provider whose account this is (`identify`),
 //!    and `store_grant` writes the sealed credential and the flow's end in one commit. The journal slot is cleared.
 //! 7. [`Engine::request`] and [`Engine::token`] take the credential through `fresh`, which refreshes it first where it
-//!    must: the same path from `ask_token_endpoint` on.
+//!    must: the same path from `ask_token_endpoint` on. [`Engine::request_streaming`] is a call whose bodies flow.
+//!
+//! Where the person enters a credential, [`Engine::submit`] takes the place of steps 3 to 6: `prove` asks the provider, and
+//! the credential is held as in 4 or stored as in 6. [`Engine::update_account`] takes one that the app brings.
 
 pub mod accounts;
 pub mod catalogue;

@@ -45,8 +45,6 @@ pub(crate) enum Purpose {
     Exchange {
         organization: String,
         flow_id: String,
-        /// How many grants the account had had when the code left: another one since then goes before this.
-        grants: u64,
         /// The connector and app that the code was sent to.
         binding: String,
         /// Values of the callback that the connector keeps.

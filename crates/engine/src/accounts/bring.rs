@@ -5,10 +5,12 @@
 
 use indexmap::IndexMap;
 
-use super::{Account, AccountBy, AccountRef};
+use super::{
+    Account, AccountBy, AccountRef,
+    grant::{Grant, require},
+};
 use crate::{
     Engine, Error, Result,
-    connect::grant::{Grant, require},
     connections::{check::check_scopes, registration::Setup},
     names::{ConnectionName, Identifier, Organization},
     oauth::token_response::is_token,
@@ -54,24 +56,31 @@ impl Engine {
         brought: Option<Brought>,
     ) -> Result<Account> {
         self.ensure_open()?;
-        let connection = self.stored_connection(organization, connection).await?;
-        let exists = || Error::ConnectedAccountAlreadyExists {
+        let mut connection = self.stored_connection(organization, connection).await?;
+        let exists = Error::ConnectedAccountAlreadyExists {
             connection: connection.name.clone(),
             identifier: identifier.as_str().into(),
         };
         // Before the provider is asked for nothing.
         if self.find_account(&connection, identifier).await?.is_some() {
-            return Err(exists());
+            return Err(exists);
         }
         let mut account = self.new_account(&connection, identifier)?;
         if let Some(brought) = brought {
             let grant = self.grant_of(&connection, &account, brought).await?;
             self.put_grant(&mut account, &grant).await?;
         }
-        match self.insert_account(&connection, &mut account).await? {
-            Commit::Applied => Ok(self.account_view(&connection, &account)),
-            Commit::Conflict => Err(exists()),
+        while self.insert_account(&connection, &mut account).await? == Commit::Conflict {
+            if self.find_account(&connection, identifier).await?.is_some() {
+                return Err(exists);
+            }
+            // It was the connection that changed.
+            connection = self.connection_by_id(organization, &connection.id).await?;
+            if let Some(binding) = &account.facts.binding {
+                self.check_unchanged(&connection, binding)?;
+            }
         }
+        Ok(self.account_view(&connection, &account))
     }
 
     /// The connected account, made when there is none, with the credential that is brought, if one is.
@@ -119,9 +128,7 @@ impl Engine {
         let grant = self.grant_of(&connection, &account, brought).await?;
         loop {
             let connection = self.connection_by_id(&account.organization, &account.connection_id).await?;
-            if self.setup(&connection)?.binding() != grant.binding {
-                return Err(Error::invalid("connectionName", "was changed meanwhile; nothing was stored"));
-            }
+            self.check_unchanged(&connection, &grant.binding)?;
             let mut account = self.account_by_id(&account.organization, &account.id).await?;
             account.facts.provider_account_id = None;
             account.facts.provider_account_label = None;
@@ -131,6 +138,14 @@ impl Engine {
                 return Ok(self.account_view(&connection, &account));
             }
         }
+    }
+
+    /// Refuses to store a credential for another connector or app than it was tried with.
+    fn check_unchanged(&self, connection: &StoredConnection, binding: &str) -> Result<()> {
+        if self.setup(connection)?.binding() == binding {
+            return Ok(());
+        }
+        Err(Error::invalid("connectionName", "was changed meanwhile; nothing was stored"))
     }
 
     /// The grant that a brought credential makes on this account.
@@ -174,18 +189,22 @@ impl Engine {
         let expires_at = expires_at.or_else(|| life.map(|life| now.plus(life)));
         let credential = Credential::Tokens(Tokens { access_token, refresh_token, kept: IndexMap::new() });
         let binding = setup.binding();
-        // What an authorization has told about this account still holds, where the app is the same.
-        let same_app = account.facts.binding.as_ref() == Some(&binding);
-        let mut kept = if same_app { account.facts.kept.clone() } else { IndexMap::new() };
+        let facts = &account.facts;
+        let same_app = facts.binding.as_ref() == Some(&binding);
+        let told = if same_app { facts.kept.clone() } else { IndexMap::new() };
+        let has_ended = expires_at.is_some_and(|end| end <= now);
+        let owner = if has_ended { None } else { self.identify(setup, &told, &credential).await };
+        // What an authorization has told holds for its person alone: another's API may be elsewhere.
+        let id = owner.as_ref().and_then(|owner| owner.id.as_ref());
+        let same_person = id.is_some() && id == facts.provider_account_id.as_ref();
+        let mut kept = if same_person { told } else { IndexMap::new() };
+        kept.extend(owner.iter().flat_map(|owner| owner.kept.clone()));
         setup.check_kept(&kept, &credential).map_err(|_| Error::NotSupported {
             what: format!(
-                "bringing a token to `{}`, whose API address only an authorization tells,",
+                "bringing a token to `{}`, whose API address only an authorization of the same person tells,",
                 setup.connector.slug
             ),
         })?;
-        let has_ended = expires_at.is_some_and(|end| end <= now);
-        let owner = if has_ended { None } else { self.identify(setup, &kept, &credential).await };
-        kept.extend(owner.iter().flat_map(|owner| owner.kept.clone()));
         Ok(Grant { credential, scopes, expires_at, kept, owner, binding })
     }
 

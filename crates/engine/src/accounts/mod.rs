@@ -1,6 +1,7 @@
 //! Connected accounts: one person's credential on one connection.
 
 mod bring;
+pub(crate) mod grant;
 mod stored;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Account, AccountBy, AccountRef, Status};
+use super::{Account, AccountBy, AccountRef, Status, grant::require};
 use crate::{
     Engine, Error, Result,
-    connect::grant::require,
     names::{Identifier, Organization},
     rows::{AccountFacts, StoredAccount, StoredConnection},
     store::{AccountKey, Change, Commit},
@@ -85,7 +84,9 @@ impl Engine {
     ) -> Result<Commit> {
         let with = if account.cell.is_some() { vec![require(connection)] } else { Vec::new() };
         let commit = self.commit_account(account, with).await?;
-        account.version += 1;
+        if commit == Commit::Applied {
+            account.version += 1;
+        }
         Ok(commit)
     }
 

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use super::{Arrival, Return, VERIFICATION_LIFE, exchange::Code, hash, start::hex};
+use super::{Arrival, Return, VERIFICATION_LIFE, exchange::Code, grant::check_newest, hash, start::hex};
 use crate::{
     Engine, Error, Result,
     catalogue::schema::{Keep, Method},
@@ -109,6 +109,7 @@ impl Engine {
         returned.expires_at = self.clock.now().plus(VERIFICATION_LIFE);
         loop {
             let (_, mut account) = self.parties(flow).await?;
+            check_newest(flow, &account)?;
             account.facts.verifying_until = Some(returned.expires_at);
             account.updated_at = self.clock.now();
             let returned = Change::ReplaceFlow(self.rows.write_flow(&returned, Some(&held)).await?);

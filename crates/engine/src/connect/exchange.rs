@@ -8,9 +8,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::{callback::failed, grant::Grant};
+use super::{callback::failed, grant::check_newest};
 use crate::{
     Engine, Error, Result,
+    accounts::grant::Grant,
     names::Organization,
     oauth::{outcome::Outcome, pkce::Verifier, token_request},
     rows::{Credential, FlowStatus, Held, StoredFlow, Tokens},
@@ -77,6 +78,8 @@ impl Engine {
         if flow.facts.registration.as_deref() != Some(registration.fingerprint().as_str()) {
             return Err(failed("the connection was changed meanwhile"));
         }
+        // A code that is not sent brings no grant that nobody would know of.
+        check_newest(flow, &account)?;
         let verifier = code.verifier.map(Verifier::from_secret);
         let request = token_request::exchange(&registration, &code.code, verifier.as_ref())?;
         let slot = self.reserve_slot().await?;
@@ -90,7 +93,6 @@ impl Engine {
         let purpose = Purpose::Exchange {
             organization: flow.organization.as_str().into(),
             flow_id: flow.id.clone(),
-            grants: account.facts.grants,
             binding: setup.binding(),
             callback: code.callback,
         };
@@ -134,7 +136,7 @@ impl Engine {
     }
 
     async fn store_answer(self: &Arc<Self>, flow: &StoredFlow, answer: &Answer) -> Result<()> {
-        let Purpose::Exchange { grants, binding, callback, .. } = &answer.purpose else { return Ok(()) };
+        let Purpose::Exchange { binding, callback, .. } = &answer.purpose else { return Ok(()) };
         let (connection, _) = self.parties(flow).await?;
         let setup = self.setup(&connection)?;
         // Before anything is read by the rules of another connector, or sent to its probe.
@@ -168,7 +170,7 @@ impl Engine {
         let owner = self.identify(&setup, &kept, &credential).await;
         kept.extend(owner.iter().flat_map(|owner| owner.kept.clone()));
         let (scopes, expires_at, binding) = (tokens.scopes.clone(), tokens.expires_at, binding.clone());
-        self.store_grant(flow, *grants, Grant { credential, scopes, expires_at, kept, owner, binding }).await
+        self.store_grant(flow, Grant { credential, scopes, expires_at, kept, owner, binding }).await
     }
 
     /// Ends a flow whose exchange did not succeed, unless someone else has moved it on. The account stays as it was.

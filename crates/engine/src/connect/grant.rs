@@ -2,39 +2,18 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use super::callback::failed;
 use crate::{
     Engine, Error, Result,
-    accounts::Status,
-    refresh::plan,
-    rows::{Credential, FlowStatus, Owner, StoredAccount, StoredConnection, StoredFlow},
+    accounts::grant::{Grant, require},
+    rows::{Credential, FlowStatus, StoredAccount, StoredFlow},
     store::{Change, Commit},
-    time::Timestamp,
 };
-
-/// A credential, and what is known of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Grant {
-    pub(crate) credential: Credential,
-    /// What the person granted.
-    pub(crate) scopes: Vec<String>,
-    /// When its access token ends, where known.
-    pub(crate) expires_at: Option<Timestamp>,
-    /// Values in the open that the connector keeps.
-    pub(crate) kept: IndexMap<String, String>,
-    /// Nothing when the provider could not be asked.
-    pub(crate) owner: Option<Owner>,
-    /// The connector and app that it belongs to.
-    pub(crate) binding: String,
-}
 
 impl Engine {
     /// Writes the credential into the account and ends the flow, in one commit. If the account or its connection went
-    /// or was disabled meanwhile, or the account was authorized or disconnected by someone else (`grants` is how often
-    /// that had happened), nothing is stored.
-    pub(super) async fn store_grant(self: &Arc<Self>, flow: &StoredFlow, grants: u64, grant: Grant) -> Result<()> {
+    /// or was disabled meanwhile, or the account was authorized or disconnected in another way, nothing is stored.
+    pub(super) async fn store_grant(self: &Arc<Self>, flow: &StoredFlow, grant: Grant) -> Result<()> {
         loop {
             let carries_over = grant.credential.refresh_token().is_none();
             if carries_over {
@@ -47,9 +26,7 @@ impl Engine {
                 continue;
             }
             self.setup(&connection)?;
-            if account.facts.grants != grants {
-                return Err(failed("the account was authorized or disconnected in another way meanwhile"));
-            }
+            check_newest(flow, &account)?;
             let mut granted = grant.clone();
             self.check_owner(&account, &granted)?;
             self.carry_over(&account, &mut granted).await?;
@@ -92,45 +69,17 @@ impl Engine {
         }
         Ok(())
     }
+}
 
-    /// Seals the grant into the account. What an exchange or a refresh under way brings is older from now on.
-    pub(crate) async fn put_grant(&self, account: &mut StoredAccount, grant: &Grant) -> Result<()> {
-        let epoch = account.facts.request_epoch + 1;
-        self.rows.seal_credential(account, &grant.credential, epoch).await?;
-        let now = self.clock.now();
-        account.status = Status::Active;
-        account.expires_at = grant.expires_at;
-        account.refresh_at = match grant.credential.refresh_token() {
-            Some(_) => plan::refresh_at(now, grant.expires_at, &*self.random)?,
-            None => None,
-        };
-        account.updated_at = now;
-        let facts = &mut account.facts;
-        facts.grants += 1;
-        facts.binding = Some(grant.binding.clone());
-        facts.scopes_granted = grant.scopes.clone();
-        facts.kept = grant.kept.clone();
-        facts.verifying_until = None;
-        facts.refreshed_at = None;
-        facts.clear_failures();
-        if let Some(owner) = &grant.owner {
-            facts.provider_account_id = owner.id.clone().or_else(|| facts.provider_account_id.take());
-            facts.provider_account_label = owner.label.clone();
-        }
-        Ok(())
+/// Whether the flow's person set out after whatever else was authorized, brought or disconnected.
+pub(super) fn check_newest(flow: &StoredFlow, account: &StoredAccount) -> Result<()> {
+    if account.facts.grants == flow.facts.grants {
+        return Ok(());
     }
+    Err(failed("the account was authorized or disconnected in another way meanwhile"))
 }
 
 /// The provider account that the credential has belonged to. Another app may call the same person by another id.
 fn known_owner<'a>(account: &'a StoredAccount, binding: &str) -> Option<&'a String> {
     account.facts.provider_account_id.as_ref().filter(|_| account.facts.binding.as_deref() == Some(binding))
-}
-
-/// The connection must still be as it was read.
-pub(crate) fn require(connection: &StoredConnection) -> Change {
-    Change::RequireConnection {
-        organization: connection.organization.as_str().into(),
-        id: connection.id.clone(),
-        version: connection.version,
-    }
 }

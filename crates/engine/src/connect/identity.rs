@@ -21,8 +21,9 @@ use crate::{
     token_endpoint::unanswered,
 };
 
-/// A person is waiting for the page.
-const LIMITS: Limits = Limits { total: Duration::from_secs(10), body: 1024 * 1024 };
+/// A person is waiting for the page. Longer than a connection may take: a host that nobody reaches shows as such. Shorter
+/// than an attempt with a link may.
+const LIMITS: Limits = Limits { total: Duration::from_secs(15), body: 1024 * 1024 };
 /// Longer than any person's id or name, shorter than a nuisance.
 const LONGEST: usize = 512;
 
@@ -69,9 +70,13 @@ impl Engine {
         let host = answer.host.clone();
         let now = self.clock.now();
         let retry_at = retry_after(status, headers, now).map(|wait| now.plus(wait));
-        // GitHub and Google say 403 when they mean 429.
-        let limited = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::FORBIDDEN && retry_at.is_some();
-        if limited || status.is_server_error() {
+        let later = match status {
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => true,
+            // GitHub and Google say 403 when they mean 429.
+            StatusCode::FORBIDDEN => retry_at.is_some(),
+            _ => status.is_server_error(),
+        };
+        if later {
             return Err(Error::ProviderUnavailable { host, reason: format!("status {}", status.as_u16()), retry_at });
         }
         match status {

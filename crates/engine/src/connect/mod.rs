@@ -5,14 +5,14 @@
 //! comes back. Where the app verifies its users, the code is held until [`Engine::verify_user`]; only then, or at once
 //! where nobody verifies, `exchange` turns it into a credential. Where the person enters a credential instead, the page
 //! is a form ([`Engine::submit`]): the provider is asked whether it works, and then it is held or stored in the same
-//! way. Every step is one compare-and-set on the flow's row,
-//! and every end destroys what was held. A flow that its person left is deleted within a day, when the next link is made.
+//! way. Every step is one compare-and-set on the flow's row, and every end destroys what was held. A flow that its person
+//! left is deleted within a day, when the next link is made.
 //!
 //! Browsers prove themselves by one-time secrets of 256 bits alone, of which the store keeps hashes.
 
 mod callback;
 pub(crate) mod exchange;
-pub(crate) mod grant;
+mod grant;
 mod identity;
 mod link;
 mod outcome;

@@ -13,11 +13,12 @@ impl Engine {
     /// Uses the link up and starts its flow: a state, a PKCE verifier and a cookie are made for it alone.
     ///
     /// # Errors
-    /// As [`Engine::link_page`]; `NOT_SUPPORTED` where the link asks for a credential. Of two browsers that press the button at once, one gets `LINK_USED`.
+    /// As [`Engine::link_page`]; `NOT_SUPPORTED` where the link asks for a credential. Of two browsers that press the
+    /// button at once, one gets `LINK_USED`.
     pub async fn start(&self, token: &str) -> Result<Started> {
         self.ensure_open()?;
         let mut flow = self.linked_flow(token).await?;
-        let (connection, _) = self.parties(&flow).await?;
+        let (connection, account) = self.parties(&flow).await?;
         let registration = self.setup(&connection)?.registration(flow.facts.scopes.as_deref())?;
 
         let state = self.random.token()?;
@@ -33,6 +34,8 @@ impl Engine {
         flow.state_hash = Some(hash(state.expose_secret()));
         flow.facts.cookie = Some((cookie.name.clone(), hex(&hash(cookie.value.expose_secret()))));
         flow.facts.registration = Some(registration.fingerprint());
+        // Consent comes after this moment and may come back after a disconnection: then it was given before.
+        flow.facts.grants = account.facts.grants;
         flow.expires_at = self.clock.now().plus(LINK_LIFE);
         let held = Held { verifier: verifier.as_ref().map(|verifier| verifier.secret().clone()), ..Held::default() };
         match self.advance(&flow, Some(&held)).await? {

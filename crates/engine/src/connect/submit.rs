@@ -1,16 +1,19 @@
 //! The form of a link: a person enters a credential, and the provider says whether it works.
 //!
 //! A credential is stored, or held until the user is verified, only when the provider has confirmed it; what was refused
-//! leaves no trace but a count. The link is used up by the credential that works. Until then the person may correct what
-//! they entered, ten times at most: a link is no oracle for trying keys.
+//! leaves no trace but a count. The link is used up by the credential that works, whether or not it can be kept: where
+//! account or connection changed meanwhile, no other entry helps. Until then the person may correct what they entered,
+//! ten times at most: a link is no oracle for trying keys.
 
 use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
+use url::Url;
 
-use super::{Submitted, VERIFICATION_LIFE, callback::failed, grant::Grant};
+use super::{Submitted, VERIFICATION_LIFE, callback::failed};
 use crate::{
     Engine, Error, Result,
+    accounts::grant::Grant,
     connections::registration::Setup,
     rows::{Credential, FlowStatus, Held, StoredAccount, StoredFlow, Submission},
     secret::Secret,
@@ -29,7 +32,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::link_page`]; `LINK_USED` also while another submission of the same link is under way.
     /// `NOT_SUPPORTED` where the link asks for consent; `UNKNOWN_OPTION` for a field that the form does not have;
-    /// `AUTHORIZATION_FAILED` for the last credential that may be tried, when it is refused too: the link is dead then.
+    /// The link is dead after `AUTHORIZATION_FAILED`: the last credential that may be tried is refused too, or one that
+    /// works cannot be kept.
     pub async fn submit(self: &Arc<Self>, token: &str, fields: IndexMap<String, Secret>) -> Result<Submitted> {
         self.ensure_open()?;
         let flow = self.linked_flow(token).await?;
@@ -52,24 +56,48 @@ impl Engine {
             Ok(fields) => fields,
             Err(complaints) => return Ok(Submitted::Invalid(complaints)),
         };
-        let flow = self.begin_attempt(flow, &setup).await?;
-        match self.try_out(&setup, &account, fields).await {
-            Ok(submission) => self.accept(flow, submission).await,
+        let flow = self.begin_attempt(flow, &account, &setup).await?;
+        let accepted = match self.try_out(&setup, &account, fields).await {
+            Ok(submission) => self.accept(&flow, submission).await,
             Err(error) if error.is_of_store() => Err(error),
-            Err(error) => self.refuse(flow, error).await,
+            Err(error) => return self.refuse(flow, error).await,
+        };
+        match accepted {
+            Ok(location) => Ok(Submitted::Accepted { location }),
+            // The flow is another submission's, of whoever has the link.
+            Err(Error::FlowNotFound) => Err(Error::LinkUsed),
+            Err(error) if error.is_of_store() => {
+                // At best; otherwise the person waits as if the process had died.
+                let _ = self.give_back(flow).await;
+                Err(error)
+            }
+            Err(error) => {
+                let _ = self.end_flow(flow, FlowStatus::Failed, &error).await?;
+                Err(error)
+            }
         }
     }
 
     /// Counts the attempt before the credential leaves. Of two at once, one goes on.
-    async fn begin_attempt(&self, mut flow: StoredFlow, setup: &Setup<'_>) -> Result<StoredFlow> {
+    async fn begin_attempt(
+        &self,
+        mut flow: StoredFlow,
+        account: &StoredAccount,
+        setup: &Setup<'_>,
+    ) -> Result<StoredFlow> {
         let now = self.clock.now();
         if flow.facts.trying_until.is_some_and(|until| now < until) {
             return Err(Error::LinkUsed);
+        }
+        // The last one may have ended in a crash.
+        if flow.facts.attempts >= ATTEMPTS {
+            return Err(self.end_exhausted(flow).await?);
         }
         flow.facts.attempts += 1;
         flow.facts.trying_until = Some(now.plus(TRYING));
         // What works with this connector and these settings is stored for them, or not at all.
         flow.facts.registration = Some(setup.binding());
+        flow.facts.grants = account.facts.grants;
         match self.advance(&flow, None).await? {
             Commit::Applied => flow.version += 1,
             Commit::Conflict => return Err(Error::LinkUsed),
@@ -92,34 +120,42 @@ impl Engine {
         Ok(submission)
     }
 
-    /// Holds the credential for verification, or stores it.
-    async fn accept(self: &Arc<Self>, flow: StoredFlow, submission: Submission) -> Result<Submitted> {
+    /// Holds the credential for verification, or stores it. Where the browser goes then.
+    async fn accept(self: &Arc<Self>, flow: &StoredFlow, submission: Submission) -> Result<Url> {
         let Some(verify_url) = &flow.facts.verify_url else {
-            return match self.store_now(&flow, submission).await {
-                Ok(()) => Ok(Submitted::Accepted { location: self.outcome_url(&flow) }),
-                Err(error) => Err(used_if_gone(error)),
-            };
+            self.store_now(flow, submission).await?;
+            return Ok(self.outcome_url(flow));
         };
         let held = Held { submission: Some(submission), ..Held::default() };
-        let location = self.hold(&flow, held, verify_url).await.map_err(used_if_gone)?;
+        let location = self.hold(flow, held, verify_url).await?;
         self.destroy_if_unverified(flow.clone());
-        Ok(Submitted::Accepted { location })
+        Ok(location)
     }
 
     /// Gives the link back to the person, or ends it after the last attempt.
-    async fn refuse(&self, mut flow: StoredFlow, error: Error) -> Result<Submitted> {
+    async fn refuse(&self, flow: StoredFlow, error: Error) -> Result<Submitted> {
         tracing::info!(flow.id = %flow.id, code = error.code(), attempt = flow.facts.attempts, "a credential was refused");
         if flow.facts.attempts >= ATTEMPTS {
-            let last = failed("too many credentials were tried with this link, and it confirmed none");
-            let _ = self.end_flow(flow, FlowStatus::Failed, &last).await?;
-            return Err(last);
+            return Err(self.end_exhausted(flow).await?);
         }
-        flow.facts.trying_until = None;
         // Nobody moves the flow meanwhile, unless this attempt took too long: then it is theirs.
-        match self.advance(&flow, None).await? {
+        match self.give_back(flow).await? {
             Commit::Applied => Ok(Submitted::Refused(error)),
             Commit::Conflict => Err(Error::LinkUsed),
         }
+    }
+
+    /// Lets the person try another credential.
+    async fn give_back(&self, mut flow: StoredFlow) -> Result<Commit> {
+        flow.facts.trying_until = None;
+        self.advance(&flow, None).await
+    }
+
+    /// Ends a link with which as many credentials were tried as may be. What its person is told.
+    async fn end_exhausted(&self, flow: StoredFlow) -> Result<Error> {
+        let last = failed("too many credentials were tried with this link, and it confirmed none");
+        let _ = self.end_flow(flow, FlowStatus::Failed, &last).await?;
+        Ok(last)
     }
 
     /// Stores what was held for verification, whether or not the caller waits. What cannot be stored ends the flow.
@@ -135,12 +171,12 @@ impl Engine {
     }
 
     async fn store_now(self: &Arc<Self>, flow: &StoredFlow, submission: Submission) -> Result<()> {
-        let (connection, account) = self.parties(flow).await?;
+        let (connection, _) = self.parties(flow).await?;
         let setup = self.setup(&connection)?;
         if flow.facts.registration.as_deref() != Some(setup.binding().as_str()) {
             return Err(failed("the connection was changed meanwhile"));
         }
-        self.store_grant(flow, account.facts.grants, submission.granted(&setup)).await
+        self.store_grant(flow, submission.granted(&setup)).await
     }
 
     /// Destroys what is held when nobody verifies in time. A code dies by itself; a key does not.
@@ -177,13 +213,5 @@ impl Submission {
             owner: self.owner,
             binding: setup.binding(),
         }
-    }
-}
-
-/// A flow that is gone is another submission's, to whoever has the link.
-fn used_if_gone(error: Error) -> Error {
-    match error {
-        Error::FlowNotFound => Error::LinkUsed,
-        error => error,
     }
 }

@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl Engine {
-    /// Writes the declared or built-in connection of that name to the store, once per process: made when it is absent, brought up
-    /// to date when its declaration has changed.
+    /// Writes the declared or built-in connection of that name to the store, once per process: made when it is
+    /// absent, brought up to date when its declaration has changed.
     pub(super) async fn declare(&self, organization: &Organization, name: &ConnectionName) -> Result<()> {
         let key = (organization.clone(), name.clone());
         let new = self.declared.get(&key).or_else(|| self.built_in.get(&key));

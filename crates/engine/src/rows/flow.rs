@@ -78,6 +78,10 @@ pub(crate) struct FlowFacts {
     /// The provider and app that the flow started with: it ends with the same or not at all (RFC 9700 §4.4.2).
     #[serde(default)]
     pub(crate) registration: Option<String>,
+    /// How often the account had been authorized or disconnected when the person set out to authorize: what happened
+    /// since is newer than what this flow brings.
+    #[serde(default)]
+    pub(crate) grants: u64,
     /// How many credentials were tried with this link.
     #[serde(default)]
     pub(crate) attempts: u32,

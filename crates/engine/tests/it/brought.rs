@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use onbehalf_engine::{
-    Result,
+    Result, Settings,
     accounts::{Account, AccountRef, Brought, BroughtToken, Disclosed, Status, Token},
     names::{ConnectionName, Organization},
     proxy::{Body, ProxyRequest},
@@ -14,7 +14,7 @@ use onbehalf_engine::{
 
 use crate::{
     static_world::{clientless, key, static_settings, static_world},
-    world::{World, account, code, identifier, world},
+    world::{World, account, code, identifier, settings, world},
 };
 
 fn token(access_token: &str) -> BroughtToken {
@@ -22,7 +22,7 @@ fn token(access_token: &str) -> BroughtToken {
 }
 
 impl World {
-    async fn bring(&self, connection: &str, brought: Brought) -> Result<Account> {
+    pub(crate) async fn bring(&self, connection: &str, brought: Brought) -> Result<Account> {
         let name = ConnectionName::parse(connection).unwrap();
         let organization = Organization::default();
         self.engine.get_or_create_account(&organization, &name, &identifier("user_1"), Some(brought)).await
@@ -209,4 +209,40 @@ async fn what_was_brought_outlives_the_process() {
     assert_eq!(fields["api_key"].expose_secret(), "sk_1");
     let Disclosed::Token(token) = disclosed(&account("example", "user_1")).await else { panic!("a token was brought") };
     assert_eq!(token.access_token.expose_secret(), "made-up");
+}
+
+/// A connector whose API is where the provider says: for each person elsewhere.
+const INSTANCES: &str = r#"
+name = "Example"
+docs = "https://provider.example/docs"
+base_url = "{instance_url}"
+hosts = ["provider.example"]
+[auth.oauth2]
+authorize_url = "https://provider.example/authorize"
+token_url = "https://provider.example/token"
+keep = { instance_url = "token:instance_url" }
+[probe]
+url = "https://provider.example/me"
+id = "id"
+"#;
+
+/// A19.
+#[tokio::test]
+async fn a_token_of_another_person_does_not_go_to_the_first_ones_address() {
+    let connectors = vec![("example.toml".into(), INSTANCES.into()), ("other.toml".into(), INSTANCES.into())];
+    let world = World::with(Settings { connectors, ..settings() }).await;
+    let instance = "https://provider.example/ada";
+    world.provider.state().extra.insert("instance_url".into(), instance.into());
+    world.authorize("user_1", "ada").await;
+    let first = world.engine.token(&account("example", "user_1"), Duration::ZERO).await.unwrap();
+    let bring = |access_token: &Secret| world.bring("example", Brought::Token(token(access_token.expose_secret())));
+
+    let bobs = world.granted("bob").await.access_token;
+    for refused in [bobs, Secret::from("of-nobody-knows-whom")] {
+        assert_eq!(code(bring(&refused).await), "NOT_SUPPORTED");
+    }
+    assert_eq!(world.account("user_1").await.provider_account_id.as_deref(), Some("ada"));
+
+    let same = bring(&first.access_token).await.unwrap();
+    assert_eq!((same.status, same.kept["instance_url"].as_str()), (Status::Active, instance));
 }

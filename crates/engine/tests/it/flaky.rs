@@ -1,4 +1,4 @@
-//! A store whose disk can be full when a test says so.
+//! A store that is busy, or whose disk is full, when a test says so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,15 +16,21 @@ use onbehalf_engine::{
 pub(crate) struct Flaky<S> {
     store: S,
     full: AtomicBool,
+    busy: AtomicBool,
 }
 
 impl<S> Flaky<S> {
     pub(crate) fn new(store: S) -> Self {
-        Self { store, full: AtomicBool::new(false) }
+        Self { store, full: AtomicBool::new(false), busy: AtomicBool::new(false) }
     }
 
     pub(crate) fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// Refuses the next commit alone.
+    pub(crate) fn refuse_one(&self) {
+        self.busy.store(true, Ordering::SeqCst);
     }
 }
 
@@ -69,6 +75,9 @@ impl<S: Store> Store for Flaky<S> {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {
+        if self.busy.swap(false, Ordering::SeqCst) {
+            return Err(Error::StoreBusy);
+        }
         if self.full.load(Ordering::SeqCst) { Err(Error::StoreFull) } else { self.store.commit(changes).await }
     }
 

@@ -12,6 +12,7 @@ mod events;
 mod flaky;
 mod flows;
 mod hostile;
+mod meanwhile;
 mod processes;
 mod provider;
 mod proxy;

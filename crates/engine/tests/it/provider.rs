@@ -113,6 +113,13 @@ impl Provider {
         gate
     }
 
+    /// From now on calls of `/me` wait at this gate.
+    pub(crate) fn hold_probes(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.state().probe_gate = Some(gate.clone());
+        gate
+    }
+
     /// Ends every access token, as a provider does that was told to.
     pub(crate) fn revoke_access_tokens(&self) {
         self.state().access_tokens.clear();

@@ -1,10 +1,16 @@
 //! Connectors that take what a person enters, in each place where a request has room for it.
 
 use indexmap::IndexMap;
-use onbehalf_engine::{Result, Settings, connect::Submitted, connections::NewConnection, secret::Secret};
+use onbehalf_engine::{
+    Result, Settings,
+    accounts::{Disclosed, Status},
+    connect::Submitted,
+    connections::NewConnection,
+    secret::{ExposeSecret, Secret},
+};
 use url::Url;
 
-use crate::world::{World, connection, settings, token_of, verified_settings};
+use crate::world::{World, account, connection, settings, token_of, verified_settings};
 
 const HEAD: &str = "name = 'Keys'\ndocs = 'https://provider.example/docs'\nbase_url = 'https://provider.example'\n\
     probe = { url = '/me', id = 'id', label = 'email' }\n";
@@ -81,6 +87,19 @@ impl World {
 
     pub(crate) async fn enters(&self, token: &str, value: &str) -> Result<Submitted> {
         self.engine.submit(token, key(value)).await
+    }
+
+    /// Where the account stands that [`World::key_link`]'s links are for.
+    pub(crate) async fn key_status(&self) -> Status {
+        self.engine.account(&account("keys", "user_1")).await.unwrap().status
+    }
+
+    /// The key that it has.
+    pub(crate) async fn stored_key(&self) -> String {
+        match self.engine.account_with_credential(&account("keys", "user_1")).await.unwrap().1 {
+            Some(Disclosed::Fields(fields)) => fields["api_key"].expose_secret().to_owned(),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use http::Response;
 use indexmap::IndexMap;
 use onbehalf_engine::{
-    accounts::{Disclosed, Status},
+    Error,
+    accounts::Status,
     catalogue::field::{Complaint, FieldKind},
     connect::{Asks, NewLink, Outcome, Submitted},
     connections::{ConnectionPatch, Endpoints},
-    egress::Failure,
+    egress::{Failure, body::Incoming},
     names::{ConnectionName, Organization},
     proxy::{Body, ProxyRequest},
-    secret::{ExposeSecret, Secret},
+    secret::Secret,
     store::FlowKey,
+    time::Clock,
 };
 use url::Url;
 
@@ -20,26 +24,11 @@ use crate::{
     static_world::{
         PLACES, accepted, key, refusal, static_settings, static_world, verified_static_settings, verified_static_world,
     },
-    world::{World, account, code, identifier, token_of},
+    world::{World, account, code, identifier, nonce_in, token_of},
 };
-
-async fn status(world: &World) -> Status {
-    world.engine.account(&account("keys", "user_1")).await.unwrap().status
-}
 
 async fn outcome(world: &World, location: &Url) -> Outcome {
     world.engine.outcome(location.path_segments().unwrap().next_back().unwrap()).await.unwrap().outcome
-}
-
-fn nonce(location: &Url) -> String {
-    location.query_pairs().find(|(name, _)| name == "auth_request_id").expect("it carries a nonce").1.into_owned()
-}
-
-async fn stored_key(world: &World) -> String {
-    match world.engine.account_with_credential(&account("keys", "user_1")).await.unwrap().1 {
-        Some(Disclosed::Fields(fields)) => fields["api_key"].expose_secret().to_owned(),
-        other => panic!("{other:?}"),
-    }
 }
 
 fn get(connection: &str, path: &str) -> ProxyRequest {
@@ -64,7 +53,7 @@ async fn a_key_that_works_is_stored_without_any_set_up() {
     assert_eq!(found.status, Status::Active);
     assert_eq!(found.provider_account_id.as_deref(), Some("ada"));
     assert_eq!(found.provider_account_label.as_deref(), Some("ada@example.com"));
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
     assert_eq!(code(world.engine.token(&account("keys", "user_1"), Duration::ZERO).await), "NOT_SUPPORTED");
 }
 
@@ -102,7 +91,7 @@ async fn a_401_is_handed_back_and_the_account_stays_active() {
     assert_eq!(world.engine.request(get("keys", "/forbidden")).await.unwrap().status, 401);
     world.pass(Duration::from_secs(365 * 24 * 60 * 60));
     assert_eq!(world.engine.request(get("keys", "/x")).await.unwrap().status, 200);
-    assert_eq!((status(&world).await, world.token_requests()), (Status::Active, 0));
+    assert_eq!((world.key_status().await, world.token_requests()), (Status::Active, 0));
 }
 
 #[tokio::test]
@@ -114,6 +103,8 @@ async fn why_a_credential_is_refused_is_told_apart() {
         (Ok((400, json, b"{}")), "CREDENTIAL_REFUSED"),
         (Ok((404, json, b"{}")), "CREDENTIAL_REFUSED"),
         (Ok((403, json, b"{}")), "PERMISSION_MISSING"),
+        (Ok((408, json, b"{}")), "PROVIDER_UNAVAILABLE"),
+        (Ok((425, json, b"{}")), "PROVIDER_UNAVAILABLE"),
         (Ok((429, json, b"{}")), "PROVIDER_UNAVAILABLE"),
         (Ok((500, json, b"")), "PROVIDER_UNAVAILABLE"),
         (Ok((302, json, b"")), "PROVIDER_RESPONSE_INVALID"),
@@ -133,8 +124,29 @@ async fn why_a_credential_is_refused_is_told_apart() {
         world.provider.state().probes.push_back(answer.clone());
         let token = world.key_link("user_1").await;
         assert_eq!(refusal(world.enters(&token, "sk_1").await), wanted, "{answer:?}");
-        assert_eq!(status(&world).await, Status::PendingAuth);
+        assert_eq!(world.key_status().await, Status::PendingAuth);
         accepted(world.enters(&token, "sk_1").await);
+    }
+}
+
+/// GitHub and Google say 403 when they mean 429.
+#[tokio::test]
+async fn a_403_that_says_when_to_come_again_is_no_missing_permission() {
+    let mut settings = static_settings();
+    for (_, connector) in &mut settings.connectors {
+        *connector = connector.replace("'/me'", "'/flow'");
+    }
+    let world = World::with(settings).await;
+    let answer = |_| {
+        let answer = Response::builder().status(403).header("retry-after", "60").body(Incoming::whole("{}"));
+        async { Ok(answer.unwrap()) }.boxed()
+    };
+    world.provider.state().flow = Some(Box::new(answer));
+    match world.enters(&world.key_link("user_1").await, "sk_1").await.unwrap() {
+        Submitted::Refused(Error::ProviderUnavailable { retry_at, .. }) => {
+            assert_eq!(retry_at, Some(Clock::now(&*world.clock).plus(Duration::from_secs(60))));
+        }
+        other => panic!("{other:?}"),
     }
 }
 
@@ -178,15 +190,14 @@ async fn a_wrong_key_can_be_corrected_and_a_good_one_ends_the_link() {
     accepted(world.enters(&token, "sk_1").await);
     assert_eq!(code(world.enters(&token, "sk_1").await), "LINK_USED");
     assert_eq!(code(world.engine.link_page(&token).await), "LINK_USED");
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
 }
 
 #[tokio::test]
 async fn of_two_who_submit_at_once_one_is_told_that_the_link_is_used() {
     let world = static_world().await;
     let token = world.key_link("user_1").await;
-    let gate = std::sync::Arc::new(crate::provider::Gate::default());
-    world.provider.state().probe_gate = Some(gate.clone());
+    let gate = world.provider.hold_probes();
     let first = tokio::spawn({
         let (engine, token) = (world.engine.clone(), token.clone());
         async move { engine.submit(&token, key("sk_1")).await }
@@ -195,7 +206,7 @@ async fn of_two_who_submit_at_once_one_is_told_that_the_link_is_used() {
     assert_eq!(code(world.enters(&token, "sk_2").await), "LINK_USED");
     gate.open.notify_one();
     accepted(first.await.unwrap());
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
     assert_eq!(world.provider.state().api_requests.len(), 1, "the second key went nowhere");
 }
 
@@ -203,28 +214,29 @@ async fn of_two_who_submit_at_once_one_is_told_that_the_link_is_used() {
 async fn a_process_that_dies_in_the_attempt_leaves_the_link_usable() {
     let world = static_world().await;
     let token = world.key_link("user_1").await;
-    let gate = std::sync::Arc::new(crate::provider::Gate::default());
-    world.provider.state().probe_gate = Some(gate.clone());
-    tokio::select! {
-        _ = world.enters(&token, "sk_1") => panic!("the provider has not answered"),
-        () = gate.arrived.notified() => {}
-    }
+    let gate = world.provider.hold_probes();
+    world.provider.state().keys.insert("x-key: sk_3".into(), "ada".into());
+    let first = tokio::spawn({
+        let (engine, token) = (world.engine.clone(), token.clone());
+        async move { engine.submit(&token, key("sk_1")).await }
+    });
+    gate.arrived.notified().await;
     world.provider.state().probe_gate = None;
     let next = world.reopened(static_settings()).await;
-    assert_eq!(code(next.enters(&token, "sk_1").await), "LINK_USED");
+    assert_eq!(code(next.enters(&token, "sk_3").await), "LINK_USED");
     next.pass(Duration::from_secs(20));
-    accepted(next.enters(&token, "sk_1").await);
+    accepted(next.enters(&token, "sk_3").await);
     // The first process was only slow: what it has is not stored over the other's.
     gate.open.notify_one();
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(code(first.await.unwrap()), "AUTHORIZATION_FAILED");
+    assert_eq!(next.stored_key().await, "sk_3");
 }
 
 #[tokio::test]
 async fn a_submission_is_finished_when_its_browser_goes_away() {
     let world = static_world().await;
     let token = world.key_link("user_1").await;
-    let gate = std::sync::Arc::new(crate::provider::Gate::default());
-    world.provider.state().probe_gate = Some(gate.clone());
+    let gate = world.provider.hold_probes();
     tokio::select! {
         _ = world.enters(&token, "sk_1") => panic!("the provider has not answered"),
         () = gate.arrived.notified() => {}
@@ -242,7 +254,7 @@ async fn ten_wrong_keys_end_the_link() {
     }
     assert_eq!(code(world.enters(&token, "guess-10").await), "AUTHORIZATION_FAILED");
     assert_eq!(code(world.enters(&token, "sk_1").await), "LINK_USED");
-    assert_eq!(status(&world).await, Status::PendingAuth);
+    assert_eq!(world.key_status().await, Status::PendingAuth);
 }
 
 /// A15: what was entered is stored only for the person whom the app has verified.
@@ -251,13 +263,14 @@ async fn a_key_is_held_until_its_person_is_verified() {
     let world = verified_static_world().await;
     let location = accepted(world.enters(&world.key_link("user_1").await, "sk_1").await);
     assert_eq!(location.host_str(), Some("app.example"));
-    assert_eq!(status(&world).await, Status::PendingVerification);
+    assert_eq!(world.key_status().await, Status::PendingVerification);
     let asked = world.provider.state().api_requests.len();
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!(outcome(&world, &verified.unwrap().redirect_url).await, Outcome::Connected);
-    assert_eq!((status(&world).await, stored_key(&world).await.as_str()), (Status::Active, "sk_1"));
+    assert_eq!((world.key_status().await, world.stored_key().await.as_str()), (Status::Active, "sk_1"));
     assert_eq!(world.provider.state().api_requests.len(), asked, "the provider is asked once");
-    let again = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let again = world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!(code(again), "FLOW_NOT_FOUND");
 }
 
@@ -266,8 +279,8 @@ async fn a_key_that_one_process_held_is_stored_by_the_next() {
     let world = verified_static_world().await;
     let location = accepted(world.enters(&world.key_link("user_1").await, "sk_1").await);
     let next = world.reopened(verified_static_settings()).await;
-    next.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await.unwrap();
-    assert_eq!(stored_key(&next).await, "sk_1");
+    next.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await.unwrap();
+    assert_eq!(next.stored_key().await, "sk_1");
 }
 
 #[tokio::test]
@@ -276,9 +289,10 @@ async fn a_key_is_not_stored_for_another_address_than_it_was_tried_at() {
     let token = world.key_link("user_1").await;
     let location = accepted(world.enters(&token, "sk_1").await);
     move_elsewhere(&world).await;
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!((code(verified), held(&world, &token).await), ("AUTHORIZATION_FAILED", None));
-    assert_eq!(status(&world).await, Status::PendingAuth);
+    assert_eq!(world.key_status().await, Status::PendingAuth);
 }
 
 /// A15: the victim's key lands in nobody's account, and no copy of it stays.
@@ -288,9 +302,10 @@ async fn another_person_than_the_links_destroys_what_was_held() {
     let token = world.key_link("user_1").await;
     let location = accepted(world.enters(&token, "sk_1").await);
     assert!(held(&world, &token).await.is_some());
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_2")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_2")).await;
     assert_eq!(code(verified), "USER_MISMATCH");
-    assert_eq!((held(&world, &token).await, status(&world).await), (None, Status::PendingAuth));
+    assert_eq!((held(&world, &token).await, world.key_status().await), (None, Status::PendingAuth));
 }
 
 /// A15: nor when nobody says anything.
@@ -300,10 +315,15 @@ async fn a_key_that_nobody_verifies_is_destroyed() {
     let token = world.key_link("user_1").await;
     let location = accepted(world.enters(&token, "sk_1").await);
     tokio::time::sleep(Duration::from_secs(61)).await;
-    // The paused clock moves on only while nothing else is to be done.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The store has a thread of its own, for which the paused clock does not wait.
+    for _ in 0..1000 {
+        if held(&world, &token).await.is_none() {
+            break;
+        }
+    }
     assert_eq!(held(&world, &token).await, None);
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!(code(verified), "FLOW_NOT_FOUND");
 }
 
@@ -313,9 +333,10 @@ async fn a_key_that_is_verified_too_late_is_destroyed() {
     let token = world.key_link("user_1").await;
     let location = accepted(world.enters(&token, "sk_1").await);
     world.pass(Duration::from_secs(61));
-    let verified = world.engine.verify_user(&Organization::default(), &nonce(&location), &identifier("user_1")).await;
+    let verified =
+        world.engine.verify_user(&Organization::default(), &nonce_in(&location), &identifier("user_1")).await;
     assert_eq!((code(verified), held(&world, &token).await), ("FLOW_NOT_FOUND", None));
-    assert_eq!(status(&world).await, Status::PendingAuth);
+    assert_eq!(world.key_status().await, Status::PendingAuth);
 }
 
 #[tokio::test]
@@ -334,7 +355,7 @@ async fn a_key_of_another_person_at_the_provider_is_refused() {
     accepted(world.enters(&world.key_link("user_1").await, "sk_1").await);
     let token = world.key_link("user_1").await;
     assert_eq!(refusal(world.enters(&token, "sk_2").await), "IDENTITY_CHANGED");
-    assert_eq!(stored_key(&world).await, "sk_1");
+    assert_eq!(world.stored_key().await, "sk_1");
     accepted(world.enters(&token, "sk_1").await);
 }
 

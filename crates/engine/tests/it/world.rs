@@ -19,6 +19,7 @@ use onbehalf_engine::{
     time::{ManualClock, Timestamp},
     vault::KeySource,
 };
+use url::Url;
 
 use crate::{flaky::Flaky, provider::Provider};
 
@@ -259,7 +260,12 @@ pub(crate) fn token_of(link: &Link) -> String {
 
 /// The nonce that a verify URL carries.
 pub(crate) fn nonce_of(returned: &Return) -> String {
-    let mut pairs = returned.location.query_pairs();
+    nonce_in(&returned.location)
+}
+
+/// The same, of the URL itself.
+pub(crate) fn nonce_in(location: &Url) -> String {
+    let mut pairs = location.query_pairs();
     pairs.find(|(name, _)| name == "auth_request_id").expect("the verify URL carries a nonce").1.into_owned()
 }
 
