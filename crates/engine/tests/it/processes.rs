@@ -141,6 +141,31 @@ fn an_answer_that_a_closed_process_kept_is_stored_by_a_living_one() {
     assert_eq!((second.world.token_requests(), second.world.provider.state().revoked_families), (2, 0));
 }
 
+/// The tokens of a consent wait in the journal for a refresh that brings the refresh token they came without.
+#[test]
+fn a_consent_outlasts_the_endless_refresh_of_another_process() {
+    let folder = tempdir().unwrap();
+    let first = ended(folder.path());
+    let second = Process::start_hurried(folder.path(), Some(first.world.outside_of()));
+    let gate = asked(&first);
+    let state = || second.world.provider.state();
+    state().extra.insert("refresh_token".into(), serde_json::Value::Null);
+    second.runtime.block_on(async {
+        let started = second.world.started("example", "user_1").await;
+        let parameters = second.world.provider.consent(&started.authorize_url, "ada");
+        assert_eq!(code(second.world.comes_back(&started, parameters).await), "STORE_BUSY");
+    });
+    state().extra.clear();
+    gate.open.notify_one();
+    assert_eq!(first.token().unwrap(), "access-5");
+    second.runtime.block_on(async { tokio::time::sleep(Duration::from_secs(300)).await });
+    assert_eq!(second.token().unwrap(), "access-4", "what the person consented to");
+    second.world.pass(Duration::from_secs(4000));
+    assert_eq!(second.token().unwrap(), "access-6");
+    assert_eq!(state().token_requests.last().unwrap()["refresh_token"], "refresh-5");
+    assert_eq!(state().revoked_families, 0);
+}
+
 /// F02, F37: killed between intent and answer.
 #[test]
 fn a_request_that_a_killed_process_did_not_finish_is_sent_by_another() {
