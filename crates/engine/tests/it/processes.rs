@@ -178,6 +178,32 @@ fn a_request_that_a_killed_process_did_not_finish_is_sent_by_another() {
     assert_eq!(second.world.provider.state().revoked_families, 0);
 }
 
+/// The provider may have carried it out, and would take the same refresh token for stolen.
+#[test]
+fn a_refresh_that_a_killed_process_began_early_waits_until_the_token_ends() {
+    let folder = tempdir().unwrap();
+    let first = Process::start(folder.path(), None);
+    first.runtime.block_on(first.world.authorize("user_1", "ada"));
+    first.world.pass(Duration::from_secs(3000));
+    let gate = first.world.provider.hold_token_requests();
+    assert_eq!(first.token().unwrap(), "access-2");
+    first.runtime.block_on(gate.arrived.notified());
+    first.world.provider.state().gate = None;
+    let mut outside = first.world.outside_of();
+    first.kill();
+    for passes in [0, 60, 400] {
+        let next = Process::start(folder.path(), Some(outside));
+        next.world.pass(Duration::from_secs(passes));
+        assert_eq!(next.token().unwrap(), "access-2");
+        // Waits for a refresh that was begun.
+        outside = next.runtime.block_on(next.world.ended());
+        assert_eq!(outside.0.state().token_requests.len(), 1, "after {passes} seconds more");
+    }
+    let next = Process::start(folder.path(), Some(outside));
+    next.world.pass(Duration::from_secs(111));
+    assert_eq!(next.token().unwrap(), "access-3");
+}
+
 /// F10: the same of a code, which nobody asks for again.
 #[test]
 fn a_code_that_a_killed_process_exchanged_is_not_lost() {
