@@ -11,7 +11,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 
-pub(crate) use self::files::Opening;
+pub(crate) use self::files::{Opening, resolve};
 use crate::{Result, time::Timestamp};
 
 /// What a store says about itself.
