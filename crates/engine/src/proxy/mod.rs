@@ -142,9 +142,8 @@ impl Engine {
         credential: &Credential,
         call: Call,
     ) -> Result<(Response<Incoming>, Origin)> {
-        let injection = self.setup(connection)?.injection(&account.facts.kept, credential)?;
         let patience = call.patience;
-        let (request, origin) = call.authorized(&injection)?;
+        let (request, origin) = call.authorized(&self.setup(connection)?, account, credential)?;
         let answer = origin.head(self.egress.open(request, patience)).await?;
         Ok((answer, origin))
     }
