@@ -170,7 +170,7 @@ impl Engine {
             store_id,
         });
         engine.replay_journal(parts.entries).await;
-        engine.forget_unverified().await;
+        engine.forget_unverified(engine.clock.now()).await;
         if engine.journal.is_shared() {
             engine.patrol();
         }

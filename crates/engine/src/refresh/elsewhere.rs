@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 1050;
 /// How often to look for what instances that are gone have left.
 const PATROL: Duration = Duration::from_secs(2);
+/// How many of those looks until what they held for a verification is looked for: a minute.
+const ROUND: u32 = 30;
 
 impl Engine {
     /// Whether another instance says that it is asking for the account.
@@ -82,16 +84,23 @@ impl Engine {
     }
 
     /// Goes on settling what instances that are gone have left, until the environment closes: someone may be waiting for
-    /// the account of a code that one of them had exchanged.
+    /// the account of a code that one of them had exchanged, and a key that one of them held must not stay for ever.
     pub(crate) fn patrol(self: &Arc<Self>) {
         let (engine, closing) = (Arc::downgrade(self), self.closing.clone());
         self.spawn(async move {
-            while pause(PATROL, &closing).await {
+            for look in 1u32.. {
+                if !pause(PATROL, &closing).await {
+                    return;
+                }
                 // An instance that was dropped and not closed must not live on in its patrol.
                 let Some(engine) = engine.upgrade() else { return };
                 match engine.journal.orphans().await {
                     Ok(left) => engine.replay_journal(left).await,
                     Err(error) => tracing::warn!(code = error.code(), "journals beside the store cannot be read"),
+                }
+                if look.is_multiple_of(ROUND) {
+                    // A living instance has ended what it held by then.
+                    engine.forget_unverified(engine.clock.now().minus(PATROL * ROUND)).await;
                 }
             }
         });

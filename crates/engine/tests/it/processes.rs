@@ -5,11 +5,16 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use onbehalf_engine::{Engine, Settings, StoreLocation, accounts::Status, secret::ExposeSecret, vault::KeySource};
+use onbehalf_engine::{
+    Engine, Settings, StoreLocation, accounts::Status, secret::ExposeSecret, store::FlowKey, vault::KeySource,
+};
 use tempfile::tempdir;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::world::{Remains, World, account, code, settings};
+use crate::{
+    static_world::{accepted, verified_static_settings},
+    world::{Remains, World, account, code, settings},
+};
 
 struct Process {
     runtime: Runtime,
@@ -267,6 +272,29 @@ fn a_code_that_a_killed_process_exchanged_is_not_lost() {
     assert_eq!(second.runtime.block_on(waiting).unwrap().status, Status::Active);
     assert_eq!(second.token().unwrap(), "access-2");
     assert_eq!(second.world.token_requests(), 1, "the code was sent once");
+}
+
+/// A key does not die by itself, as a code does.
+#[test]
+fn a_key_that_a_killed_process_held_is_destroyed_by_a_living_one() {
+    let folder = tempdir().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime.block_on(World::in_folder_with(folder.path(), None, verified_static_settings()));
+    first.provider.state().keys.insert("x-key: sk_1".into(), "ada".into());
+    let second = Process::start_hurried(folder.path(), Some(first.outside_of()));
+    let token = runtime.block_on(async {
+        let token = first.key_link("user_1").await;
+        accepted(first.enters(&token, "sk_1").await);
+        token
+    });
+    Process { runtime, world: first }.kill();
+    second.world.pass(Duration::from_secs(600));
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+    second.runtime.block_on(async {
+        while second.world.store().flow(FlowKey::Link(hash.as_ref())).await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
 }
 
 /// A process that goes on, but could not say that its request has ended: the store failed, or the program.
