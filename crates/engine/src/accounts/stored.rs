@@ -104,7 +104,7 @@ impl Engine {
         Ok(commit)
     }
 
-    /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone.
+    /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone, or as it should be.
     pub(crate) async fn change_account(
         &self,
         organization: &Organization,
@@ -112,7 +112,11 @@ impl Engine {
         change: impl Fn(&mut StoredAccount),
     ) -> Result<()> {
         while let Some(mut account) = self.rows.account(organization, AccountKey::Id(id)).await? {
+            let found = account.clone();
             change(&mut account);
+            if account == found {
+                break;
+            }
             account.updated_at = self.clock.now();
             if self.commit_account(&account, Vec::new()).await? == Commit::Applied {
                 break;
