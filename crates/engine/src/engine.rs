@@ -101,8 +101,9 @@ impl Engine {
     /// Opens the environment.
     ///
     /// # Errors
-    /// Nothing is written when this fails. `INVALID_ARGUMENT` and `USER_VERIFICATION_UNDECIDED` for settings,
-    /// `CONNECTOR_INVALID`, `KEY_…`, `STORE_…`.
+    /// `INVALID_ARGUMENT` and `USER_VERIFICATION_UNDECIDED` for settings, `CONNECTOR_INVALID` and, for a key that is
+    /// malformed, `KEY_…`, before anything is written. `STORE_…`, and `KEY_…` for a key that is not the store's: then an
+    /// empty store, its lock file and an empty journal may be left, which the next opening takes over.
     pub async fn open(settings: Settings) -> Result<Arc<Self>> {
         Self::open_with(settings, |parts| parts).await
     }
