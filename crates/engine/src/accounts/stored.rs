@@ -94,6 +94,7 @@ impl Engine {
     pub(crate) async fn commit_account(&self, account: &StoredAccount, mut with: Vec<Change>) -> Result<Commit> {
         let row = self.rows.write_account(account)?;
         with.push(if account.version == 0 { Change::InsertAccount(row) } else { Change::ReplaceAccount(row) });
+        let _turn = self.subscribers.turn(account).await;
         let commit = self.rows.store.commit(with).await?;
         if commit == Commit::Applied {
             self.announce();
