@@ -31,6 +31,7 @@ use crate::{
     store::{
         Change, Commit, Meta, Opening, Store,
         journal::{Entry, Journal, Slot},
+        resolve,
         sqlite::{BUSY_TIMEOUT, Location, SqliteStore},
     },
     time::{Clock, SystemClock},
@@ -100,8 +101,9 @@ impl Engine {
     /// Opens the environment.
     ///
     /// # Errors
-    /// Nothing is written when this fails. `INVALID_ARGUMENT` and `USER_VERIFICATION_UNDECIDED` for settings,
-    /// `CONNECTOR_INVALID`, `KEY_…`, `STORE_…`.
+    /// `INVALID_ARGUMENT` and `USER_VERIFICATION_UNDECIDED` for settings, `CONNECTOR_INVALID` and, for a key that is
+    /// malformed, `KEY_…`, before anything is written. `STORE_…`, and `KEY_…` for a key that is not the store's: then an
+    /// empty store, its lock file and an empty journal may be left, which the next opening takes over.
     pub async fn open(settings: Settings) -> Result<Arc<Self>> {
         Self::open_with(settings, |parts| parts).await
     }
@@ -111,8 +113,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`].
     pub async fn open_with(settings: Settings, adjust: impl FnOnce(Parts) -> Parts) -> Result<Arc<Self>> {
-        let checked = Checked::new(settings)?;
-        let settings = &checked.settings;
+        let mut checked = Checked::new(settings)?;
+        let settings = &mut checked.settings;
         let egress = HttpEgress::new(&client::Settings {
             loopback_environment: guard::is_loopback_host(&settings.public_url),
             proxy: settings.proxy.clone(),
@@ -120,8 +122,9 @@ impl Engine {
         })?;
         settings.key.check()?;
         let location = settings.store.clone();
-        let opened = tokio::task::spawn_blocking(move || open_files(&location)).await;
-        let (store, journal, entries) = opened.unwrap_or_else(|_| Err(interrupted()))?;
+        let opened = tokio::task::spawn_blocking(move || open_files(location)).await;
+        let (store, journal, entries);
+        (settings.store, store, journal, entries) = opened.unwrap_or_else(|_| Err(interrupted()))?;
         let parts = Parts {
             store: Arc::new(store),
             journal,
@@ -168,7 +171,7 @@ impl Engine {
             store_id,
         });
         engine.replay_journal(parts.entries).await;
-        engine.forget_unverified().await;
+        engine.forget_unverified(engine.clock.now()).await;
         if engine.journal.is_shared() {
             engine.patrol();
         }
@@ -258,16 +261,16 @@ impl Engine {
     }
 }
 
-/// Opens what is on the disk, which waits for it.
-fn open_files(location: &StoreLocation) -> Result<(SqliteStore, Journal, Vec<Entry>)> {
-    match location {
-        StoreLocation::Memory => Ok((SqliteStore::open(Location::Memory)?, Journal::memory(), Vec::new())),
-        StoreLocation::File(path) => {
-            let store = SqliteStore::open(Location::File(path.clone()))?;
-            let (journal, entries) = Journal::open(path, &SystemRandom)?;
-            Ok((store, journal, entries))
-        }
-    }
+/// Opens what is on the disk, which waits for it, and says where that is.
+fn open_files(location: StoreLocation) -> Result<(StoreLocation, SqliteStore, Journal, Vec<Entry>)> {
+    let StoreLocation::File(path) = location else {
+        return Ok((location, SqliteStore::open(Location::Memory)?, Journal::memory(), Vec::new()));
+    };
+    // Once for all of them: as long as the instance lives, its files are these, whatever its path may lead to later.
+    let path = resolve(&path)?;
+    let store = SqliteStore::open(Location::File(path.clone()))?;
+    let (journal, entries) = Journal::open(&path, &SystemRandom)?;
+    Ok((StoreLocation::File(path), store, journal, entries))
 }
 
 fn interrupted() -> Error {

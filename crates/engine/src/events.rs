@@ -1,11 +1,15 @@
 //! What happens in this environment, told to whoever subscribed.
 //!
-//! Events are told after the commit that they tell of, in its order, and by the process that made it: what other
-//! processes on the store do is heard by waiting ([`Engine::wait_until_active`]) or by looking.
+//! Events are told after the commit that they tell of, those of one account in the order of its commits, and by the
+//! process that made them: what other processes on the store do is heard by waiting ([`Engine::wait_until_active`]) or
+//! by looking.
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{
+    MutexGuard,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
 
 use crate::{Engine, Result, accounts::Status, names::Organization, rows::StoredAccount, time::Timestamp};
 
@@ -32,7 +36,11 @@ pub struct StatusChange {
 
 /// Who is told.
 #[derive(Debug, Default)]
-pub(crate) struct Subscribers(Mutex<Vec<UnboundedSender<StatusChange>>>);
+pub(crate) struct Subscribers {
+    senders: Mutex<Vec<UnboundedSender<StatusChange>>>,
+    /// Each account has one of these turns, by its id; held from before a commit until it has been told.
+    turns: [tokio::sync::Mutex<()>; 32],
+}
 
 impl Subscribers {
     fn add(&self) -> UnboundedReceiver<StatusChange> {
@@ -45,13 +53,23 @@ impl Subscribers {
         !self.senders().is_empty()
     }
 
+    /// The account's turn to be committed and told of, where that is to be told. Two commits of one account exclude each
+    /// other anyway, so it costs them nothing; but whose caller wakes up first nobody knows.
+    pub(crate) async fn turn(&self, account: &StoredAccount) -> Option<MutexGuard<'_, ()>> {
+        if !self.are_there() || status_change(account).is_none() {
+            return None;
+        }
+        let number = account.id.bytes().fold(0, |sum, byte| sum + usize::from(byte));
+        Some(self.turns[number % self.turns.len()].lock().await)
+    }
+
     /// Forgets those who listen no longer.
     fn tell(&self, change: &StatusChange) {
         self.senders().retain(|sender| sender.send(change.clone()).is_ok());
     }
 
     fn senders(&self) -> std::sync::MutexGuard<'_, Vec<UnboundedSender<StatusChange>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,11 +82,7 @@ impl Engine {
 
     /// Tells of an account that was committed, where its status is another than it was.
     pub(crate) async fn tell_status(&self, account: &StoredAccount) -> Result<()> {
-        let at = account.updated_at;
-        let status = account.status_at(at);
-        let Some(previous_status) = account.previous_status_at(at).filter(|previous| *previous != status) else {
-            return Ok(());
-        };
+        let Some((previous_status, status)) = status_change(account) else { return Ok(()) };
         if !self.subscribers.are_there() {
             return Ok(());
         }
@@ -81,8 +95,15 @@ impl Engine {
             status,
             previous_status,
             reason: account.facts.reason.clone().filter(|_| status != Status::Active),
-            at,
+            at: account.updated_at,
         });
         Ok(())
     }
+}
+
+/// What the status was, and what it is, where that is another.
+fn status_change(account: &StoredAccount) -> Option<(Status, Status)> {
+    let at = account.updated_at;
+    let status = account.status_at(at);
+    account.previous_status_at(at).filter(|previous| *previous != status).map(|previous| (previous, status))
 }

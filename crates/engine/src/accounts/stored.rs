@@ -95,6 +95,7 @@ impl Engine {
     pub(crate) async fn commit_account(&self, account: &StoredAccount, mut with: Vec<Change>) -> Result<Commit> {
         let row = self.rows.write_account(account)?;
         with.push(if account.version == 0 { Change::InsertAccount(row) } else { Change::ReplaceAccount(row) });
+        let _turn = self.subscribers.turn(account).await;
         let commit = self.rows.store.commit(with).await?;
         if commit == Commit::Applied {
             self.announce();
@@ -105,7 +106,7 @@ impl Engine {
         Ok(commit)
     }
 
-    /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone.
+    /// Reads, changes and writes the account until nobody came between. Does nothing when it is gone, or as it should be.
     pub(crate) async fn change_account(
         &self,
         organization: &Organization,
@@ -113,7 +114,11 @@ impl Engine {
         change: impl Fn(&mut StoredAccount),
     ) -> Result<()> {
         while let Some(mut account) = self.rows.account(organization, AccountKey::Id(id)).await? {
+            let found = account.clone();
             change(&mut account);
+            if account == found {
+                break;
+            }
             account.updated_at = self.clock.now();
             if self.commit_account(&account, Vec::new()).await? == Commit::Applied {
                 break;

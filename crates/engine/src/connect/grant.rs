@@ -14,15 +14,12 @@ impl Engine {
     /// Writes the credential into the account and ends the flow, in one commit. If the account or its connection went
     /// or was disabled meanwhile, or the account was authorized or disconnected in another way, nothing is stored.
     pub(super) async fn store_grant(self: &Arc<Self>, flow: &StoredFlow, grant: Grant) -> Result<()> {
+        let carries_over = matches!(&grant.credential, Credential::Tokens(tokens) if tokens.refresh_token.is_none());
         loop {
-            let carries_over = grant.credential.refresh_token().is_none();
-            if carries_over {
-                // A refresh under way is about to replace the old one.
-                self.flights.ended(&flow.account_id).await;
-                self.ended_elsewhere(&flow.organization, &flow.account_id).await?;
-            }
             let (connection, mut account) = self.parties(flow).await?;
-            if carries_over && self.is_asked_elsewhere(&account) {
+            // A refresh is about to replace the old one. One that begins later changes the account, and is met below.
+            if carries_over && self.is_being_refreshed(&account) {
+                self.refresh_settled(&account).await?;
                 continue;
             }
             self.setup(&connection)?;

@@ -8,6 +8,7 @@ use crate::{
     names::{Identifier, Organization},
     rows::{FlowStatus, StoredFlow},
     store::{Change, FlowKey},
+    time::Timestamp,
 };
 
 impl Engine {
@@ -49,10 +50,10 @@ impl Engine {
         Ok(Verified { redirect_url: self.outcome_url(&flow) })
     }
 
-    /// Destroys what earlier processes held for a verification that never came. What cannot be destroyed now is no
-    /// reason to keep the store shut.
-    pub(crate) async fn forget_unverified(&self) {
-        let forget = vec![Change::ForgetUnverified { before: self.clock.now() }];
+    /// Destroys what other processes held for a verification that was due before this moment. What cannot be destroyed
+    /// now is no reason to keep the store shut.
+    pub(crate) async fn forget_unverified(&self, before: Timestamp) {
+        let forget = vec![Change::ForgetUnverified { before }];
         if let Err(error) = self.rows.store.commit(forget).await {
             tracing::warn!(code = error.code(), "what was held for verification is not destroyed yet");
         }

@@ -17,7 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
-use http::HeaderValue;
+use http::{HeaderValue, header::CONTENT_LENGTH};
 use reqwest::{
     Certificate, Client, ClientBuilder, NoProxy, Proxy,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -123,14 +123,19 @@ impl Egress for HttpEgress {
         request: http::Request<Outgoing>,
         patience: Duration,
     ) -> Result<http::Response<Incoming>, Failure> {
-        let request = request.map(|body| match body {
+        let (parts, body) = request.into_parts();
+        let body = match body {
+            // hyper asks for no chunk of a body that is announced as empty: here, one is met before anything is sent.
+            Outgoing::Chunks(_) if parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0") => {
+                reqwest::Body::from(body.collect().await?)
+            }
             Outgoing::Whole(bytes) => reqwest::Body::from(bytes),
             Outgoing::Chunks(chunks) => {
                 reqwest::Body::wrap_stream(chunks.map_err(|_| io::Error::other("its maker failed")))
             }
-        });
-        let request =
-            reqwest::Request::try_from(request).map_err(|_| Failure::NotSent { reason: "invalid request" })?;
+        };
+        let request = reqwest::Request::try_from(http::Request::from_parts(parts, body))
+            .map_err(|_| Failure::NotSent { reason: "invalid request" })?;
         self.guard.check(request.url())?;
         self.execute(request, patience).await
     }

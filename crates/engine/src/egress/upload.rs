@@ -95,7 +95,8 @@ impl Upload {
 
     /// As it goes out.
     pub(crate) fn into_chunks(self) -> Chunks {
-        Box::pin(Measured { chunks: self.chunks, remaining: self.length, failure: self.failure })
+        let Self { chunks, length, failure, .. } = self;
+        Box::pin(Measured { chunks, remaining: length, last: None, ended: false, failure })
     }
 }
 
@@ -107,9 +108,15 @@ impl fmt::Debug for Upload {
 }
 
 /// The chunks of a body, held to what was announced.
+///
+/// Over HTTP/1, whoever sends it asks for nothing more once all that was announced is there. So the chunk that completes
+/// it is handed on only when its maker has said that this was all.
 struct Measured {
     chunks: mpsc::Receiver<Option<Bytes>>,
     remaining: Option<u64>,
+    /// The chunk that completed what was announced.
+    last: Option<Bytes>,
+    ended: bool,
     failure: Arc<SetOnce<Error>>,
 }
 
@@ -138,14 +145,21 @@ impl Stream for Measured {
     type Item = Result<Bytes, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let written = std::task::ready!(self.chunks.poll_recv(cx));
-        Poll::Ready(match self.measure(written) {
-            Ok(Some(chunk)) => Some(Ok(chunk)),
-            Ok(None) => None,
-            Err(error) => {
-                let _ = self.failure.set(error);
-                Some(Err(Failure::Unknown { reason: "its body failed", partial: None }))
+        while !self.ended {
+            let written = std::task::ready!(self.chunks.poll_recv(cx));
+            match self.measure(written) {
+                // Behind the chunk that completes it, there is room for empty ones alone.
+                Ok(Some(chunk)) if self.remaining == Some(0) => {
+                    self.last.get_or_insert(chunk);
+                }
+                Ok(Some(chunk)) => return Poll::Ready(Some(Ok(chunk))),
+                Ok(None) => self.ended = true,
+                Err(error) => {
+                    let _ = self.failure.set(error);
+                    return Poll::Ready(Some(Err(Failure::Unknown { reason: "its body failed", partial: None })));
+                }
             }
-        })
+        }
+        Poll::Ready(self.last.take().map(Ok))
     }
 }

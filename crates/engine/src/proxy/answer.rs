@@ -26,6 +26,8 @@ const LARGEST_WHOLE: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub struct AnswerBody {
     state: Arc<Mutex<State>>,
+    /// Whose turn it is to read: of several who wait, the body wakes one.
+    turn: tokio::sync::Mutex<()>,
     /// Fires when it is cancelled, dropped, or its environment closes.
     ended: CancellationToken,
     origin: Origin,
@@ -40,15 +42,20 @@ enum State {
 
 impl AnswerBody {
     pub(super) fn new(incoming: Incoming, origin: Origin, closing: &CancellationToken) -> Self {
-        Self { state: Arc::new(Mutex::new(State::Open(incoming))), ended: closing.child_token(), origin }
+        let state = Arc::new(Mutex::new(State::Open(incoming)));
+        Self { state, turn: tokio::sync::Mutex::default(), ended: closing.child_token(), origin }
     }
 
-    /// The next bytes; nothing at the end.
+    /// The next bytes; nothing at the end. Several may read: each chunk goes to one of them, in the order in which they
+    /// asked.
     ///
     /// # Errors
     /// `ANSWER_LOST` when the rest will not come, or was cancelled; `CLOSED`. The same again to who asks again.
     pub async fn chunk(&self) -> Result<Option<Bytes>> {
-        let next = timeout(LONGEST_SILENCE, poll_fn(|cx| self.poll(cx)));
+        let next = async {
+            let _turn = self.turn.lock().await;
+            timeout(LONGEST_SILENCE, poll_fn(|cx| self.poll(cx))).await
+        };
         match self.ended.run_until_cancelled(next).await {
             Some(Ok(next)) => next,
             Some(Err(_)) => Err(self.fail(self.origin.lost("it fell silent"))),

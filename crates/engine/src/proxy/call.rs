@@ -10,7 +10,7 @@ use super::ProxyRequest;
 use crate::{
     Error, Result,
     catalogue::template::Template,
-    connections::{injection::Injection, registration::Setup},
+    connections::registration::Setup,
     egress::{
         Failure,
         body::{Body, Outgoing},
@@ -23,7 +23,11 @@ use crate::{
 /// A request that may be sent, but for the credential.
 pub(super) struct Call {
     method: Method,
+    path: String,
+    query: Vec<(String, String)>,
     target: Target,
+    /// Of the credential that the target is for.
+    token_epoch: u64,
     headers: HeaderMap,
     body: Body,
     /// How long the head of the answer may take.
@@ -40,7 +44,7 @@ impl Call {
         patience: Duration,
     ) -> Result<Self> {
         let send = &setup.method.send;
-        let base = setup.base_url(&account.facts.kept, entered)?;
+        let target = target(setup, account, entered, &asked.path, &asked.query)?;
         check_body(&asked.body, !send.body.is_empty())?;
         let mut headers = headers::caller_headers(&asked.headers, &names(&send.headers))?;
         if let Body::Stream(upload) = &asked.body
@@ -50,7 +54,10 @@ impl Call {
         }
         Ok(Self {
             method: headers::method(asked.method.as_deref().unwrap_or("GET"))?,
-            target: Target::new(&base, &asked.path, &asked.query, &names(&send.query))?,
+            path: asked.path,
+            query: asked.query,
+            target,
+            token_epoch: account.facts.token_epoch,
             headers,
             body: asked.body,
             patience,
@@ -61,15 +68,27 @@ impl Call {
     pub(super) fn try_clone(&self) -> Option<Self> {
         Some(Self {
             method: self.method.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
             target: self.target.clone(),
+            token_epoch: self.token_epoch,
             headers: self.headers.clone(),
             body: self.body.try_clone()?,
             patience: self.patience,
         })
     }
 
-    /// Adds the credential.
-    pub(super) fn authorized(mut self, injection: &Injection) -> Result<(Request<Outgoing>, Origin)> {
+    /// Adds the credential. One that came after the target was found may belong to another host.
+    pub(super) fn authorized(
+        mut self,
+        setup: &Setup<'_>,
+        account: &StoredAccount,
+        credential: &Credential,
+    ) -> Result<(Request<Outgoing>, Origin)> {
+        if account.facts.token_epoch != self.token_epoch {
+            self.target = target(setup, account, Some(credential), &self.path, &self.query)?;
+        }
+        let injection = setup.injection(&account.facts.kept, credential)?;
         let origin = Origin::of(&self);
         injection.address(&mut self.target);
         let (body, media_type) = injection.fill_body(self.body);
@@ -144,6 +163,18 @@ impl Origin {
     pub(super) fn invalid(&self, reason: String) -> Error {
         Error::ProviderResponseInvalid { host: self.host.clone(), reason }
     }
+}
+
+/// Where the account's credential may go.
+fn target(
+    setup: &Setup<'_>,
+    account: &StoredAccount,
+    entered: Option<&Credential>,
+    path: &str,
+    query: &[(String, String)],
+) -> Result<Target> {
+    let base = setup.base_url(&account.facts.kept, entered)?;
+    Target::new(&base, path, query, &names(&setup.method.send.query))
 }
 
 fn names(templates: &IndexMap<String, Template>) -> Vec<&str> {

@@ -121,9 +121,10 @@ impl Engine {
         let patience = request.time_limit().unwrap_or(Duration::MAX);
         let call = Call::new(&setup, &account, entered.as_ref(), request, patience)?;
         let (account, credential) = self.fresh(&connection, account, Need::ValidFor(LEAST_VALIDITY)).await?;
-        let again = call.try_clone();
+        // Only what can be refreshed is sent again, so only that is copied.
+        let again = credential.refresh_token().and_then(|_| call.try_clone());
         let (answer, origin) = self.call(&connection, &account, &credential, call).await?;
-        let refused = answer.status() == StatusCode::UNAUTHORIZED && credential.refresh_token().is_some();
+        let refused = answer.status() == StatusCode::UNAUTHORIZED;
         // A token that is this new is refused for another reason than its age.
         let outdated = refused && !account.was_refreshed_within(SETTLED_FOR, self.clock.now());
         let Some(again) = again.filter(|_| outdated) else { return Ok(self.answered(answer, origin)) };
@@ -142,9 +143,8 @@ impl Engine {
         credential: &Credential,
         call: Call,
     ) -> Result<(Response<Incoming>, Origin)> {
-        let injection = self.setup(connection)?.injection(&account.facts.kept, credential)?;
         let patience = call.patience;
-        let (request, origin) = call.authorized(&injection)?;
+        let (request, origin) = call.authorized(&self.setup(connection)?, account, credential)?;
         let answer = origin.head(self.egress.open(request, patience)).await?;
         Ok((answer, origin))
     }

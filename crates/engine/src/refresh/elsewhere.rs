@@ -2,14 +2,20 @@
 //!
 //! The intent names the instance that wrote it, and the lock of that instance's journal tells whether it is still there
 //! ([`crate::store::journal`]). While it is, everyone else waits for the account's row to change. When it is not, its
-//! journal is settled before anyone asks again: no answer is lost, and no refresh token is sent twice. A store that has
-//! no such locks, as one that many machines share, will need leases in their place.
+//! journal is settled before anyone asks again, so no answer is lost. Where it holds none, what the provider made of the
+//! request is unknown: the refresh token is sent again, which a strict provider may take for theft, but not before the
+//! access token ends or is refused. A store that has no such locks, as one that many machines share, will need leases in
+//! their place.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::flight::{LONGEST_PAUSE, SHORTEST_PAUSE};
+use super::{
+    LEAST_VALIDITY,
+    flight::{LONGEST_PAUSE, SHORTEST_PAUSE},
+    settle::QUARANTINE,
+};
 use crate::{Engine, Error, Result, names::Organization, rows::StoredAccount};
 
 /// How long to wait between two looks at what another process does.
@@ -18,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 1050;
 /// How often to look for what instances that are gone have left.
 const PATROL: Duration = Duration::from_secs(2);
+/// How many of those looks until what they held for a verification is looked for: a minute.
+const ROUND: u32 = 30;
 
 impl Engine {
     /// Whether another instance says that it is asking for the account.
@@ -56,27 +64,43 @@ impl Engine {
         Err(Error::ProviderUnavailable { host, reason, retry_at: None })
     }
 
-    /// Notes that the asker is gone without an answer. What the provider made of its request stays unknown.
+    /// Notes that the asker is gone without an answer. What the provider made of its request stays unknown, so as long as
+    /// the access token serves nobody asks again.
     async fn forget_asker(&self, account: &StoredAccount, asker: &str) -> Result<()> {
+        let now = self.clock.now();
         self.change_account(&account.organization, &account.id, |account| {
-            if account.facts.asked_by.as_deref() == Some(asker) {
-                account.facts.asked_by = None;
+            if account.facts.asked_by.as_deref() != Some(asker) {
+                return;
+            }
+            account.facts.asked_by = None;
+            if account.expires_at.is_none_or(|end| end > now.plus(LEAST_VALIDITY)) {
+                account.refresh_at = account.expires_at.map(|end| end.minus(LEAST_VALIDITY));
+                // Though it be refused: the provider may still be at work.
+                account.facts.next_refresh_at = Some(now.plus(QUARANTINE));
+                account.facts.last_refresh_error = Some("interrupted".into());
             }
         })
         .await
     }
 
     /// Goes on settling what instances that are gone have left, until the environment closes: someone may be waiting for
-    /// the account of a code that one of them had exchanged.
+    /// the account of a code that one of them had exchanged, and a key that one of them held must not stay for ever.
     pub(crate) fn patrol(self: &Arc<Self>) {
         let (engine, closing) = (Arc::downgrade(self), self.closing.clone());
         self.spawn(async move {
-            while pause(PATROL, &closing).await {
+            for look in 1u32.. {
+                if !pause(PATROL, &closing).await {
+                    return;
+                }
                 // An instance that was dropped and not closed must not live on in its patrol.
                 let Some(engine) = engine.upgrade() else { return };
                 match engine.journal.orphans().await {
                     Ok(left) => engine.replay_journal(left).await,
                     Err(error) => tracing::warn!(code = error.code(), "journals beside the store cannot be read"),
+                }
+                if look.is_multiple_of(ROUND) {
+                    // A living instance has ended what it held by then.
+                    engine.forget_unverified(engine.clock.now().minus(PATROL * ROUND)).await;
                 }
             }
         });

@@ -51,12 +51,21 @@ impl Flights {
     }
 
     /// Waits until no flight of the account is under way.
-    pub(crate) async fn ended(&self, account_id: &str) {
+    async fn ended(&self, account_id: &str) {
         let flight = self.under_way().get(account_id).cloned();
         if let Some(mut flight) = flight {
             // Its end, or that it broke off.
             let _ = flight.wait_for(Option::is_some).await;
         }
+    }
+
+    /// Whether a flight of the account is under way, or an answer of the account kept.
+    fn concern(&self, account_id: &str) -> bool {
+        // Held while both are looked at: a flight takes a kept answer up, and leaves one behind, while it is in the map.
+        let under_way = self.under_way();
+        // One that broke off stays there.
+        let flies = under_way.get(account_id).is_some_and(|flight| flight.has_changed().is_ok());
+        flies || self.keep_answer_of(account_id)
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Ending>> {
@@ -92,6 +101,31 @@ impl Engine {
     /// Starts a flight that nobody waits for: the present token still serves.
     pub(super) fn refresh_early(self: &Arc<Self>, account: &StoredAccount) {
         drop(self.join_or_start(account));
+    }
+
+    /// Whether a token request of the account is under way anywhere, or its answer not stored yet.
+    pub(crate) fn is_being_refreshed(&self, account: &StoredAccount) -> bool {
+        self.is_asked_elsewhere(account) || self.flights.concern(&account.id)
+    }
+
+    /// Waits for the end of the account's refreshes, and has what is kept of them stored.
+    ///
+    /// # Errors
+    /// Whoever needs what they bring must come again: `STORE_BUSY` while another process has not come to an end; what
+    /// keeps an answer from being stored.
+    pub(crate) async fn refresh_settled(self: &Arc<Self>, account: &StoredAccount) -> Result<()> {
+        self.flights.ended(&account.id).await;
+        match self.ended_elsewhere(&account.organization, &account.id).await {
+            Err(Error::ProviderUnavailable { .. }) => return Err(Error::StoreBusy),
+            ended => ended?,
+        }
+        if self.flights.keep_answer_of(&account.id) {
+            let told = self.flight(account).await;
+            if self.flights.keep_answer_of(&account.id) {
+                return told;
+            }
+        }
+        Ok(())
     }
 
     fn join_or_start(self: &Arc<Self>, account: &StoredAccount) -> Ending {

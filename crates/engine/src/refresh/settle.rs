@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long the provider is left alone after an answer that tells nothing: it may still be at work on the request.
-const QUARANTINE: Duration = Duration::from_secs(30);
+pub(super) const QUARANTINE: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// Reads an answer that is durable, and commits what it brought. An answer of an older request than the one whose

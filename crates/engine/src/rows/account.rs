@@ -18,7 +18,7 @@ use crate::{
 const TABLE: &str = "accounts";
 
 /// Everything of an account that is no secret and no column.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AccountFacts {
     /// Counts the credentials stored; bound into the seal of the present one.
     #[serde(default)]
@@ -86,7 +86,7 @@ impl AccountFacts {
 }
 
 /// A connected account, verified; its credential still sealed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredAccount {
     pub(crate) organization: Organization,
     pub(crate) id: String,

@@ -108,6 +108,21 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
+/// The one path of the file: absolute, since SQLite reads a path that begins with `file:` as a URI, and without links
+/// among its folders, since `NOFOLLOW` refuses those too, and one that is switched later must not lead
+/// to another store. Makes the folders that are missing.
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
+    let refused = |error: io::Error| failure(&error, path);
+    let absolute = std::path::absolute(path).map_err(refused)?;
+    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(Error::invalid("store", "must be the path of a file"));
+    };
+    create_folder(folder).map_err(refused)?;
+    // Windows' canonical form is one that people don't recognise, and it has no NOFOLLOW.
+    let folder = if cfg!(unix) { folder.canonicalize().map_err(refused)? } else { folder.into() };
+    Ok(folder.join(name))
+}
+
 /// `path` with `suffix` after its name: the store's other files are siblings of the database.
 pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);

@@ -11,7 +11,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 
-pub(crate) use self::files::Opening;
+pub(crate) use self::files::{Opening, resolve};
 use crate::{Result, time::Timestamp};
 
 /// What a store says about itself.
@@ -119,7 +119,7 @@ pub struct FlowRow {
     pub nonce_hash: Option<Vec<u8>>,
     /// Everything that is neither a column nor a secret, as JSON.
     pub facts: String,
-    /// What is held between steps (the PKCE verifier, then the code), sealed.
+    /// What is held between steps (the PKCE verifier, then the code; or a key that was entered), sealed.
     pub held: Option<Vec<u8>>,
     /// When it is over. Whoever ends a flow earlier moves this to that moment: until then it counts as under way.
     pub expires_at: Timestamp,
@@ -307,8 +307,8 @@ pub trait Store: Send + Sync + 'static {
     /// How many flows of an account, and of the whole organization, are not over at `now`.
     async fn pending_flows(&self, organization: &str, account_id: &str, now: Timestamp) -> Result<PendingFlows>;
 
-    /// Applies all changes, or none, and returns when they are durable; a new link may be undone by a loss of power. A caller that stops waiting leaves it unknown
-    /// whether they were applied: read again before deciding.
+    /// Applies all changes, or none, and returns when they are durable; a new link may be undone by a loss of power. A
+    /// caller that stops waiting leaves it unknown whether they were applied: read again before deciding.
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit>;
 
     /// A number that changes when another process commits: to be compared with what this store said before, so that

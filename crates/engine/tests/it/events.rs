@@ -1,14 +1,20 @@
 //! Every change of an account's status is told once, after it is stored, whoever caused it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use onbehalf_engine::{
-    accounts::Status::{self, *},
+    accounts::{
+        Brought,
+        Status::{self, *},
+    },
     events::StatusChange,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::world::{World, account, identifier, nonce_of, verified_world, world};
+use crate::{
+    static_world::{key, static_world},
+    world::{World, account, identifier, nonce_of, verified_world, world},
+};
 
 fn told(changes: &mut UnboundedReceiver<StatusChange>) -> Vec<(Status, Status, Option<String>)> {
     let mut told = Vec::new();
@@ -83,4 +89,33 @@ async fn whoever_is_told_finds_it_so() {
         assert_eq!(world.account("user_1").await.status, change.status);
     };
     tokio::join!(listening, world.authorize("user_1", "ada"));
+}
+
+/// Whichever of two callers wakes up first, each change is told behind the one that it follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_at_once_are_told_in_their_order() {
+    let world = Arc::new(static_world().await);
+    let mut changes = world.engine.status_changes();
+    let person = account("keys", "user_1");
+    world.key_link("user_1").await;
+    let tasks = (0..8).map(|number| {
+        let (engine, person) = (world.engine.clone(), person.clone());
+        tokio::spawn(async move {
+            for _ in 0..25 {
+                if number % 2 == 0 {
+                    engine.update_account(&person, Brought::Fields(key("sk_1"))).await.unwrap();
+                } else {
+                    engine.disconnect_account(&person).await.unwrap();
+                }
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let told = told(&mut changes);
+    assert_eq!(told[0].0, PendingAuth);
+    for (before, after) in told.iter().zip(&told[1..]) {
+        assert_eq!(before.1, after.0, "{told:?}");
+    }
 }

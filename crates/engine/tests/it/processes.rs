@@ -5,11 +5,16 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use onbehalf_engine::{Engine, Settings, StoreLocation, accounts::Status, secret::ExposeSecret, vault::KeySource};
+use onbehalf_engine::{
+    Engine, Settings, StoreLocation, accounts::Status, secret::ExposeSecret, store::FlowKey, vault::KeySource,
+};
 use tempfile::tempdir;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::world::{Remains, World, account, code, settings};
+use crate::{
+    static_world::{accepted, verified_static_settings},
+    world::{Remains, World, account, code, settings},
+};
 
 struct Process {
     runtime: Runtime,
@@ -24,6 +29,13 @@ impl Process {
     /// Its timers run ahead whenever it has nothing else to do.
     fn start_hurried(folder: &Path, outside: Option<Remains>) -> Self {
         Self::on(Builder::new_current_thread().enable_all().start_paused(true).build().unwrap(), folder, outside)
+    }
+
+    /// One whose files the engine opens itself, in a hurry.
+    fn opened(folder: &Path, outside: Option<Remains>) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let world = runtime.block_on(World::opened_in_folder(folder, outside));
+        Self { runtime, world }
     }
 
     fn on(runtime: Runtime, folder: &Path, outside: Option<Remains>) -> Self {
@@ -109,6 +121,31 @@ fn a_process_waits_for_the_request_of_another() {
     assert_eq!((second.world.token_requests(), second.world.provider.state().revoked_families), (2, 0));
 }
 
+/// As a deployment does: the processes that run already stay with their files, and know each other by them.
+#[cfg(unix)]
+#[test]
+fn a_link_that_is_switched_makes_no_process_look_dead() {
+    use std::os::unix::fs::symlink;
+    let folder = tempdir().unwrap();
+    let [old, new, current] = ["old", "new", "current"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&old).unwrap();
+    std::fs::create_dir(&new).unwrap();
+    symlink(&old, &current).unwrap();
+    let first = Process::opened(&current, None);
+    let second = Process::opened(&current, Some(first.world.outside_of()));
+    std::fs::remove_file(&current).unwrap();
+    symlink(&new, &current).unwrap();
+
+    first.runtime.block_on(first.world.authorize("user_1", "ada"));
+    first.world.pass(Duration::from_secs(4000));
+    let gate = asked(&first);
+    assert_eq!(code(second.token()), "PROVIDER_UNAVAILABLE", "the first has not come to an end");
+    gate.open.notify_one();
+    assert_eq!(first.token().unwrap(), "access-3");
+    assert_eq!(second.token().unwrap(), "access-3");
+    assert_eq!((second.world.token_requests(), second.world.provider.state().revoked_families), (2, 0));
+}
+
 /// F06, F37: what one had received and not stored, another stores, without a restart.
 #[test]
 fn an_answer_that_a_killed_process_received_is_stored_by_a_living_one() {
@@ -141,6 +178,34 @@ fn an_answer_that_a_closed_process_kept_is_stored_by_a_living_one() {
     assert_eq!((second.world.token_requests(), second.world.provider.state().revoked_families), (2, 0));
 }
 
+/// The tokens of a consent wait in the journal for a refresh that brings the refresh token they came without.
+#[test]
+fn a_consent_outlasts_the_endless_refresh_of_another_process() {
+    let folder = tempdir().unwrap();
+    let first = ended(folder.path());
+    let second = Process::start_hurried(folder.path(), Some(first.world.outside_of()));
+    let gate = asked(&first);
+    let state = || second.world.provider.state();
+    state().extra.insert("refresh_token".into(), serde_json::Value::Null);
+    second.runtime.block_on(async {
+        let started = second.world.started("example", "user_1").await;
+        let parameters = second.world.provider.consent(&started.authorize_url, "ada");
+        assert_eq!(code(second.world.comes_back(&started, parameters).await), "STORE_BUSY");
+    });
+    state().extra.clear();
+    gate.open.notify_one();
+    assert_eq!(first.token().unwrap(), "access-5");
+    second.runtime.block_on(async {
+        while token(&second.world).await.unwrap() != "access-4" {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    second.world.pass(Duration::from_secs(4000));
+    assert_eq!(second.token().unwrap(), "access-6");
+    assert_eq!(state().token_requests.last().unwrap()["refresh_token"], "refresh-5");
+    assert_eq!(state().revoked_families, 0);
+}
+
 /// F02, F37: killed between intent and answer.
 #[test]
 fn a_request_that_a_killed_process_did_not_finish_is_sent_by_another() {
@@ -151,6 +216,34 @@ fn a_request_that_a_killed_process_did_not_finish_is_sent_by_another() {
     first.kill();
     assert_eq!(second.token().unwrap(), "access-3");
     assert_eq!(second.world.provider.state().revoked_families, 0);
+}
+
+/// The provider may have carried it out, and would take the same refresh token for stolen.
+#[test]
+fn a_refresh_that_a_killed_process_began_early_waits_until_the_token_ends() {
+    let folder = tempdir().unwrap();
+    let first = Process::start(folder.path(), None);
+    first.runtime.block_on(first.world.authorize("user_1", "ada"));
+    first.world.pass(Duration::from_secs(3000));
+    let gate = first.world.provider.hold_token_requests();
+    assert_eq!(first.token().unwrap(), "access-2");
+    first.runtime.block_on(gate.arrived.notified());
+    first.world.provider.state().gate = None;
+    let next = first.beside(folder.path());
+    first.kill();
+    let person = account("example", "user_1");
+    let demanding = next.world.engine.token(&person, Duration::from_secs(3600));
+    let token = next.runtime.block_on(demanding).unwrap();
+    assert_eq!(token.access_token.expose_secret(), "access-2");
+    for passes in [60, 400] {
+        next.world.pass(Duration::from_secs(passes));
+        let tasks = next.runtime.metrics().num_alive_tasks();
+        assert_eq!(next.token().unwrap(), "access-2");
+        assert!(next.runtime.metrics().num_alive_tasks() <= tasks, "a refresh was begun after {passes} seconds more");
+    }
+    assert_eq!(next.world.token_requests(), 1);
+    next.world.pass(Duration::from_secs(111));
+    assert_eq!(next.token().unwrap(), "access-3");
 }
 
 /// F10: the same of a code, which nobody asks for again.
@@ -179,6 +272,29 @@ fn a_code_that_a_killed_process_exchanged_is_not_lost() {
     assert_eq!(second.runtime.block_on(waiting).unwrap().status, Status::Active);
     assert_eq!(second.token().unwrap(), "access-2");
     assert_eq!(second.world.token_requests(), 1, "the code was sent once");
+}
+
+/// A key does not die by itself, as a code does.
+#[test]
+fn a_key_that_a_killed_process_held_is_destroyed_by_a_living_one() {
+    let folder = tempdir().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime.block_on(World::in_folder_with(folder.path(), None, verified_static_settings()));
+    first.provider.state().keys.insert("x-key: sk_1".into(), "ada".into());
+    let second = Process::start_hurried(folder.path(), Some(first.outside_of()));
+    let token = runtime.block_on(async {
+        let token = first.key_link("user_1").await;
+        accepted(first.enters(&token, "sk_1").await);
+        token
+    });
+    Process { runtime, world: first }.kill();
+    second.world.pass(Duration::from_secs(600));
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+    second.runtime.block_on(async {
+        while second.world.store().flow(FlowKey::Link(hash.as_ref())).await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
 }
 
 /// A process that goes on, but could not say that its request has ended: the store failed, or the program.

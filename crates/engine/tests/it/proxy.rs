@@ -1,6 +1,6 @@
 //! Requests with an account's credential.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -8,10 +8,16 @@ use onbehalf_engine::{
     Settings,
     accounts::Status,
     connect::Outcome,
+    egress::body::Incoming,
     proxy::{Body, ProxyRequest, ProxyResponse},
 };
 
-use crate::world::{World, account, code, connection, settings, world};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::{
+    provider::Provider,
+    world::{World, account, code, connection, settings, world},
+};
 
 fn get(path: &str) -> ProxyRequest {
     ProxyRequest {
@@ -214,20 +220,20 @@ async fn the_credential_goes_where_the_connector_says() {
     assert!(sent.headers().get(AUTHORIZATION).is_none());
 }
 
-#[tokio::test]
-async fn a_host_that_the_provider_names_must_be_one_of_the_connectors() {
+/// A connector whose host the provider names with every token.
+fn hosted() -> Settings {
     let file = crate::world::CONNECTOR
         .replace(
             "base_url = \"https://provider.example\"",
             "base_url = \"{instance_url}\"\nhosts = [\"*.provider.example\"]",
         )
         .replace("scopes =", "keep = { instance_url = \"token:instance_url\" }\nscopes =");
-    let world = World::with(Settings {
-        connectors: vec![("example.toml".into(), file)],
-        connections: vec![connection("example")],
-        ..settings()
-    })
-    .await;
+    Settings { connectors: vec![("example.toml".into(), file)], connections: vec![connection("example")], ..settings() }
+}
+
+#[tokio::test]
+async fn a_host_that_the_provider_names_must_be_one_of_the_connectors() {
+    let world = World::with(hosted()).await;
     for url in [
         "https://evil.example",
         "https://provider.example.evil.example",
@@ -239,6 +245,49 @@ async fn a_host_that_the_provider_names_must_be_one_of_the_connectors() {
         assert_eq!(world.outcome(&returned).await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() }, "{url}");
     }
     assert!(world.provider.state().api_requests.is_empty());
+}
+
+/// Has `/flow` answer with these statuses in turn, and tells where each request went, and with what.
+fn answering(provider: &Arc<Provider>, mut statuses: Vec<u16>, sent: UnboundedSender<(String, String)>) {
+    let next = provider.clone();
+    provider.state().flow = Some(Box::new(move |request| {
+        let token = request.headers()[AUTHORIZATION].to_str().unwrap().to_owned();
+        sent.send((request.uri().host().unwrap().to_owned(), token)).unwrap();
+        let answer = http::Response::builder().status(statuses.remove(0)).body(Incoming::whole("")).unwrap();
+        if !statuses.is_empty() {
+            answering(&next, statuses, sent);
+        }
+        Box::pin(async move { Ok(answer) })
+    }));
+}
+
+/// Invariant 6: an account moves to another host with a refresh, of a token that ended or that was refused.
+#[tokio::test]
+async fn a_token_is_sent_to_the_host_that_came_with_it() {
+    let mut hosted = hosted();
+    let file = &mut hosted.connectors[0].1;
+    *file = file.replace("[probe]\nurl = \"/me\"\nid = \"id\"\nlabel = \"email\"", "");
+    let world = World::with(hosted).await;
+    let names = |host: &str| world.provider.state().extra.insert("instance_url".into(), host.into());
+    let (sent, mut requests) = unbounded_channel();
+    names("https://a.provider.example");
+    world.authorize("user_1", "ada").await;
+
+    names("https://b.provider.example");
+    world.pass(Duration::from_secs(4000));
+    answering(&world.provider, vec![200], sent.clone());
+    assert_eq!(answered(&world, get("/flow")).await.status, 200);
+
+    names("https://c.provider.example");
+    world.pass(Duration::from_secs(60));
+    answering(&world.provider, vec![401, 200], sent);
+    assert_eq!(answered(&world, get("/flow")).await.status, 200);
+    let mut sent_to = |host: &str, token: &str| {
+        assert_eq!(requests.try_recv().unwrap(), (format!("{host}.provider.example"), format!("Bearer {token}")));
+    };
+    sent_to("b", "access-3");
+    sent_to("b", "access-3");
+    sent_to("c", "access-4");
 }
 
 /// An API that answers 401 for a reason of its own does not have the tokens rotated with every call.

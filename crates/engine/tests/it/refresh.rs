@@ -241,6 +241,23 @@ async fn a_failed_refresh_leaves_no_trace_on_a_new_grant() {
     assert_eq!(access_token(&world).await.unwrap(), "access-4");
 }
 
+#[tokio::test]
+async fn an_answer_that_changes_nothing_is_not_written() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    let gate = world.provider.hold_token_requests();
+    let waiting = asking(&world);
+    gate.arrived.notified().await;
+    world.provider.state().gate = None;
+    world.authorize("user_1", "ada").await;
+    let before = world.account("user_1").await.updated_at;
+    world.pass(Duration::from_secs(1));
+    world.provider.state().scripted.push_back(Ok((503, Vec::new())));
+    gate.open.notify_one();
+    let _ = waiting.await.unwrap();
+    assert_eq!(world.account("user_1").await.updated_at, before);
+}
+
 /// P6: the app is at fault, and once it is corrected nobody waits.
 #[tokio::test]
 async fn a_corrected_connection_works_at_once() {

@@ -46,6 +46,25 @@ async fn a_refreshed_token_waits_for_room_on_the_disk() {
     assert_eq!(world.provider.state().revoked_families, 0);
 }
 
+/// The only refresh token that lives is in an answer that is not stored yet.
+#[tokio::test]
+async fn a_consent_without_a_refresh_token_keeps_the_one_of_an_unstored_answer() {
+    let world = world().await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    assert_eq!(code(full_during(&world, token(&world)).await), "STORE_FULL");
+    world.store.set_full(false);
+    world.provider.state().extra.insert("refresh_token".into(), serde_json::Value::Null);
+    let returned = world.authorize("user_1", "ada").await;
+    assert_eq!(world.outcome(&returned).await, Outcome::Connected);
+    world.provider.state().extra.clear();
+    assert_eq!(token(&world).await.unwrap(), "access-5");
+    world.pass(Duration::from_secs(4000));
+    assert_eq!(token(&world).await.unwrap(), "access-6");
+    assert_eq!(world.provider.state().token_requests.last().unwrap()["refresh_token"], "refresh-3");
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
 /// F06: the process ends after the journal and before the commit.
 #[tokio::test]
 async fn a_refreshed_token_survives_the_process() {

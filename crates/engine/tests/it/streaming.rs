@@ -185,6 +185,20 @@ async fn a_reader_may_take_its_time() {
     assert_eq!(answer.body.chunk().await.unwrap(), None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn readers_at_the_same_time_share_the_chunks_in_order() {
+    let world = authorized().await;
+    let slow = stream::iter([chunk("one"), chunk("two")]).then(|chunk| async {
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        chunk
+    });
+    let body = answered(&world, slow).await.body;
+    let (first, second, third) = tokio::join!(body.chunk(), body.chunk(), body.chunk());
+    assert_eq!(first.unwrap().unwrap(), "one");
+    assert_eq!(second.unwrap().unwrap(), "two");
+    assert_eq!(third.unwrap(), None);
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_never_taken_for_whole() {
     let world = authorized().await;

@@ -157,6 +157,15 @@ impl World {
         Self::in_folder_with(folder, before, settings()).await
     }
 
+    /// An environment whose files the engine opens itself. Its disk is never full.
+    pub(crate) async fn opened_in_folder(folder: &Path, before: Option<Remains>) -> Self {
+        let (provider, clock) = before.unwrap_or_else(Self::outside);
+        let settings = Settings { store: StoreLocation::File(folder.join("store.db")), ..settings() };
+        let outside = |parts| Parts { egress: provider.clone(), clock: clock.clone(), ..parts };
+        let engine = Engine::open_with(settings, outside).await.unwrap();
+        Self { engine, provider, clock, store: Self::memory().unwrap() }
+    }
+
     /// Ends the process; what is outside of it stays.
     pub(crate) async fn ended(self) -> Remains {
         self.engine.close().await.unwrap();

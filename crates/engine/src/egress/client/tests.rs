@@ -15,7 +15,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls};
 
 use super::*;
-use crate::egress::{Limits, Partial, target::Target};
+use crate::egress::{Limits, Partial, target::Target, upload::upload};
 
 mod http2;
 
@@ -153,6 +153,37 @@ async fn bytes_pass_unchanged_both_ways() {
     lines.sort_unstable();
     let host = format!("host: {}", server.address);
     assert_eq!(lines, ["accept: */*", "content-length: 256", &host, "user-agent: onbehalf-test", "x-given: 1"]);
+}
+
+// The first chunk is all that was announced, or there should have been none.
+#[tokio::test]
+async fn a_body_that_is_longer_than_announced_is_never_taken_for_whole() {
+    let server = Server::answering("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+    for (length, chunks, whole) in [
+        (8, &["abcd", "efgh"][..], true),
+        (8, &["abcd", "efgh", ""], true),
+        (4, &["abcd", "efgh"], false),
+        (0, &[], true),
+        (0, &["", ""], true),
+        (0, &["abcd"], false),
+    ] {
+        let (writer, body) = upload();
+        let request = http::Request::post(server.url("/"))
+            .header(CONTENT_LENGTH, length)
+            .body(Outgoing::Chunks(body.with_length(length).into_chunks()));
+        let writing = async {
+            for chunk in chunks {
+                writer.write(Bytes::from_static(chunk.as_bytes())).await;
+            }
+            writer.end().await;
+        };
+        let client = egress(true);
+        let (answer, ()) = tokio::join!(client.open(request.unwrap(), LIMITS.total), writing);
+        assert_eq!(answer.is_ok(), whole, "{length} bytes of {chunks:?}");
+        let received = server.requests.lock().unwrap().drain(..).next();
+        let body = received.map(|request| request[request.len() - length as usize..].to_vec());
+        assert_eq!(body, whole.then(|| chunks.concat().into_bytes()));
+    }
 }
 
 // A43: what the server receives is what was judged.

@@ -21,6 +21,9 @@ use crate::{
 /// How long to wait for others that open the store.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long an instance's name is: 16 random bytes in base 62.
+const NAME: usize = 22;
+
 /// What stands under a journal's name.
 enum Found {
     /// Nothing: its owner is gone, and left nothing.
@@ -57,7 +60,7 @@ pub(super) fn open(store: &Path, owner: &str) -> Result<(Arc<Shared>, Vec<Entry>
 /// What the instance `owner` left, if it is gone; nothing while its journal is somebody's.
 pub(super) fn take_over(store: &Path, owner: &str) -> Result<Option<Vec<Entry>>> {
     // The name comes from a row: it must not lead elsewhere.
-    if !owner.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if !is_name(owner.as_bytes()) {
         return Err(Error::IntegrityFailed { what: "the name of a journal".into() });
     }
     Ok(match look(&path(store, owner))? {
@@ -82,15 +85,21 @@ fn path(store: &Path, owner: &str) -> PathBuf {
     files::sibling(store, &format!(".journal-{owner}"))
 }
 
+/// Whether an instance may be called so. Other names beside the store are other people's.
+fn is_name(owner: &[u8]) -> bool {
+    owner.len() == NAME && owner.iter().all(u8::is_ascii_alphanumeric)
+}
+
 /// Every journal beside the store, and the one without an owner that earlier versions made.
 fn all(store: &Path) -> Result<Vec<PathBuf>> {
     let journal = files::sibling(store, ".journal");
     let (Some(folder), Some(name)) = (journal.parent(), journal.file_name()) else { return Ok(Vec::new()) };
     let folder = if folder == Path::new("") { Path::new(".") } else { folder };
     let is_journal = |file: &fs::DirEntry| {
+        let is_file = file.file_type().is_ok_and(|kind| kind.is_file());
         let file = file.file_name();
         let rest = file.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"-"))
+        is_file && rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix(b"-").is_some_and(is_name))
     };
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let entries = entries.map_err(|error| files::failure(&error, folder))?;

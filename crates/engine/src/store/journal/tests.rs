@@ -90,7 +90,7 @@ async fn what_an_instance_wrote_is_its_own_until_it_is_gone() {
         entry.slot.clear().await.unwrap();
     }
     assert!(second.take_over(&owner).await.unwrap().is_some_and(|left| left.is_empty()));
-    assert!(second.take_over("never").await.unwrap().is_some_and(|left| left.is_empty()));
+    assert!(second.take_over("0123456789abcdefghijkl").await.unwrap().is_some_and(|left| left.is_empty()));
     assert_eq!(second.take_over("../other").await.unwrap_err().code(), "INTEGRITY_FAILED");
 }
 
@@ -125,6 +125,24 @@ fn instances_that_open_at_once_have_a_journal_each_and_leave_one_behind() {
     let (journal, left) = open(&path);
     assert!(left.is_empty());
     assert_eq!(files(&path), [path.with_file_name(format!("store.db.journal-{}", journal.owner()))]);
+}
+
+#[test]
+fn what_only_looks_like_a_journal_is_left_alone() {
+    let (_folder, path) = journal();
+    let sibling = |name: &str| path.with_file_name(name);
+    let notes = ["store.db.journal-notes", "store.db.journal.txt", "store.db.journal-0123456789abcdefghij_2"];
+    for name in notes {
+        fs::write(sibling(name), "moved to the other disk").unwrap();
+    }
+    fs::create_dir(sibling("store.db.journal")).unwrap();
+    fs::create_dir(sibling("store.db.journal-0123456789abcdefghijkl")).unwrap();
+    for _ in 0..2 {
+        assert!(open(&path).1.is_empty());
+    }
+    for name in notes {
+        assert_eq!(fs::read_to_string(sibling(name)).unwrap(), "moved to the other disk");
+    }
 }
 
 #[tokio::test]

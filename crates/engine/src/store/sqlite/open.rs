@@ -1,10 +1,7 @@
 //! Opening a database, so that whatever is found there is kept: first the right to do so, then a look that cannot write,
 //! and only then a connection that can.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, MAIN_DB, OpenFlags, config::DbConfig};
 use url::Url;
@@ -58,7 +55,7 @@ pub(super) struct Opened {
 /// Opens the database in the file `path`, and makes it where there is none.
 pub(super) fn open_file(path: &Path, busy_timeout: Duration) -> Result<Opened> {
     require_version(rusqlite::version_number())?;
-    let path = resolve(path)?;
+    let path = files::resolve(path)?;
     let _opening = Opening::take(&path, busy_timeout)?;
     files::create_private(&path)?;
     look_at(&path)?;
@@ -142,20 +139,6 @@ fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<(
     connection.busy_timeout(busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     connection.execute_batch(SETTINGS)
-}
-
-/// The one path of the file: absolute, since SQLite reads a path that begins with `file:` as a URI, and without links
-/// among its folders, since `NOFOLLOW` refuses those too. Makes the folders that are missing.
-fn resolve(path: &Path) -> Result<PathBuf> {
-    let failure = |error: std::io::Error| files::failure(&error, path);
-    let absolute = std::path::absolute(path).map_err(failure)?;
-    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-        return Err(Error::invalid("store", "must be the path of a file"));
-    };
-    files::create_folder(folder).map_err(failure)?;
-    // Windows' canonical form is one that people don't recognise, and it has no NOFOLLOW.
-    let folder = if cfg!(unix) { folder.canonicalize().map_err(failure)? } else { folder.into() };
-    Ok(folder.join(name))
 }
 
 fn require_version(found: i32) -> Result<()> {

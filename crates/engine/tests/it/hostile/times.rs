@@ -49,7 +49,9 @@ async fn no_life_that_a_provider_names_makes_us_ask_in_a_loop() {
     }
 }
 
-// A106: a token that is always about to end is refreshed when it has, once for everyone who waits.
+// A106: a token that is always about to end is refreshed when it has, once for everyone who waits. The least of thirty
+// seconds between two refreshes holds while the token still serves. It does not hold for one that has ended: waiting
+// would hand out what the provider is sure to refuse, and an honest provider of such brief tokens could not be used.
 #[tokio::test]
 async fn tokens_of_a_second_are_refreshed_once_each() {
     let encounter = Encounter::with("user_1").await;
