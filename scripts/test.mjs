@@ -66,7 +66,7 @@ await main(async () => {
 
 async function test({ command, passed, failed, skipped }) {
   // What is read here is plain, whatever the caller wishes for their own eyes.
-  const { ok, text } = await run(...command, { output: 'both', env: { FORCE_COLOR: undefined } })
+  const { ok, text } = await run(...command, { output: 'both', env: { FORCE_COLOR: undefined, NO_COLOR: '1' } })
   // The compiler doesn't count: each file of types is a test.
   if (!passed) return { ok, passed: ok ? typeTests : 0, failed: ok ? 0 : typeTests }
 
