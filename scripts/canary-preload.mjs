@@ -35,8 +35,10 @@ function rememberHeaders(headers) {
     if (name !== 'authorization') continue
     const [scheme, credential = ''] = value.split(' ')
     if (scheme !== 'Basic') remember(credential)
-    // RFC 6749, 2.3.1: both halves are form-encoded. A key may be either.
-    else for (const half of String(Buffer.from(credential, 'base64')).split(':')) remember(decoded(half))
+    // RFC 6749, 2.3.1: both halves are form-encoded. A key may be either; a mail address is none.
+    else
+      for (const half of String(Buffer.from(credential, 'base64')).split(':'))
+        if (!half.includes('@')) remember(decoded(half))
   }
 }
 
