@@ -55,8 +55,8 @@ async function growth(work) {
 
 test.serial('an environment is warm', async (t) => {
   const { ask, provider } = t.context
-  for await (const chunk of (await ask(`/bytes/${64 << 20}`, { stream: true })).stream()) void chunk
-  const body = Readable.from(blocks(provider.block, 64 << 20))
+  for await (const chunk of (await ask(`/bytes/${much}`, { stream: true })).stream()) void chunk
+  const body = Readable.from(blocks(provider.block, much))
   t.is((await ask('/sink', { method: 'POST', body })).status, 200)
 })
 

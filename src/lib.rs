@@ -28,6 +28,7 @@ mod memory;
 mod onbehalf;
 mod options;
 mod promise;
+mod registers;
 pub mod response;
 mod runtime;
 pub mod sandbox;

@@ -2,14 +2,16 @@
 //!
 //! Tokens are in memory while they are used, and a crash of the host program would write them to a core file, which
 //! travels to crash reporters and tickets. So the heap of this library (Rust's; Node's own is apart) is one reserved
-//! range, which the system is told to leave out of core files (`MADV_DONTDUMP`). The host's own memory stays in them.
+//! range, which the system is told to leave out of core files (`MADV_DONTDUMP`), and so are the stacks of its threads. The
+//! host's own memory stays in them.
 //!
 //! Best effort: where the range cannot be reserved, or is used up, memory comes from elsewhere and all works the same.
 
-#![expect(unsafe_code, reason = "an allocator, over memory that is reserved from the system")]
+#![expect(unsafe_code, reason = "an allocator, over memory that is reserved from the system; the bounds of a stack")]
 
 use std::{
     alloc::{GlobalAlloc, Layout},
+    mem::MaybeUninit,
     ptr::null_mut,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -54,6 +56,28 @@ fn reserve() {
             let _ = munmap(start, RANGE);
         }
     }
+}
+
+/// Leaves the stack of this thread, which must be one of ours, out of core files too.
+pub(crate) fn hide_stack() {
+    let (mut start, mut size) = (null_mut(), 0);
+    let mut attributes = MaybeUninit::uninit();
+    // SAFETY: this thread's own attributes, which are read once they are there, and let go of.
+    unsafe {
+        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+            return;
+        }
+        let known = libc::pthread_attr_getstack(attributes.as_ptr(), &mut start, &mut size) == 0;
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        if !known {
+            return;
+        }
+    }
+    // A kernel takes whole pages. What the first and last share with others is the C library's.
+    let page = rustix::param::page_size();
+    let skipped = start.addr().next_multiple_of(page) - start.addr();
+    // SAFETY: it is the stack of this thread, and stays as it is.
+    let _ = unsafe { madvise(start.wrapping_byte_add(skipped), (size - skipped) / page * page, Advice::LinuxDontDump) };
 }
 
 // SAFETY: mimalloc's own promises, handed on.

@@ -19,7 +19,7 @@ use onbehalf_engine::{Error, Result};
 use tokio::{task::JoinError, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Failure, runtime::runtime, signal::Signal};
+use crate::{error::Failure, registers, runtime::runtime, signal::Signal};
 
 /// How long a caller waits.
 pub(crate) struct Patience<'env> {
@@ -86,10 +86,12 @@ pub(crate) fn promise<'env, T: ToNapiValue + Send + 'static>(
 type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 fn poll_once<T>(work: &mut Work<T>) -> Result<Poll<Result<T>>> {
-    guarded(|| {
+    let polled = guarded(|| {
         let _runtime = runtime().enter();
         work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-    })
+    });
+    registers::forget();
+    polled
 }
 
 /// Waits for the work, as long as its caller does. Work that must outlive that has a task of its own.

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use napi::{
     Either, Env, JsValue as _, Property, PropertyAttributes, Result, Unknown,
-    bindgen_prelude::{FnArgs, Function, JsObjectValue as _, Object, PromiseRaw, This, ToNapiValue as _, Uint8Array},
+    bindgen_prelude::{
+        FnArgs, Function, JsObjectValue as _, Object, PromiseRaw, This, ToNapiValue, Uint8Array, Uint8ArraySlice, sys,
+    },
 };
 use napi_derive::napi;
 use onbehalf_engine::{
@@ -138,14 +140,25 @@ pub fn read_whole<'env>(env: &'env Env, response: &ApiResponse) -> Result<Promis
     }
 }
 
+/// Bytes that JavaScript gets in memory of its own: it knows how much that is, and frees it as it goes. Memory of ours
+/// would come back only in pauses of the event loop, which a stream has none of.
+pub struct Chunk(Bytes);
+
+#[expect(unsafe_code, reason = "napi's trait is unsafe to implement")]
+impl ToNapiValue for Chunk {
+    unsafe fn to_napi_value(env: sys::napi_env, chunk: Self) -> Result<sys::napi_value> {
+        Ok(Uint8ArraySlice::copy_from(&Env::from_raw(env), &chunk.0)?.raw())
+    }
+}
+
 /// The next bytes of a body that is streamed; `undefined` at its end.
 #[napi(skip_typescript)]
-pub fn read_chunk<'env>(env: &'env Env, response: &ApiResponse) -> Result<PromiseRaw<'env, Either<Uint8Array, ()>>> {
+pub fn read_chunk<'env>(env: &'env Env, response: &ApiResponse) -> Result<PromiseRaw<'env, Either<Chunk, ()>>> {
     let Body::Streamed { body, .. } = &response.body else { return PromiseRaw::resolve(env, Either::B(())) };
     let body = body.clone();
     attempt(env, || {
         promise(env, Patience::endless(), Abandoned::Stops, async move {
-            Ok(body.chunk().await?.map_or(Either::B(()), |chunk| Either::A(Uint8Array::from(Vec::from(chunk)))))
+            Ok(body.chunk().await?.map_or(Either::B(()), |chunk| Either::A(Chunk(chunk))))
         })
     })
 }

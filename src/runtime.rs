@@ -14,7 +14,10 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        Builder::new_multi_thread()
+        let mut builder = Builder::new_multi_thread();
+        #[cfg(target_os = "linux")]
+        builder.on_thread_start(crate::memory::hide_stack);
+        builder
             // Its work is to wait for databases and providers, which takes few threads.
             .worker_threads(2)
             .max_blocking_threads(8)
