@@ -58,6 +58,43 @@ impl Clock for SystemClock {
     }
 }
 
+/// How long the machine has run: the same for all of its processes, and nobody sets it. Its moments mean nothing
+/// elsewhere, nor after the machine was started anew.
+#[derive(Debug, Clone, Copy)]
+pub struct MachineClock {
+    /// Where the system does not tell: from when this process counts, by the time of day.
+    #[cfg(not(unix))]
+    since: (std::time::Instant, Timestamp),
+}
+
+impl Default for MachineClock {
+    fn default() -> Self {
+        Self {
+            #[cfg(not(unix))]
+            since: (std::time::Instant::now(), SystemClock.now()),
+        }
+    }
+}
+
+impl Clock for MachineClock {
+    #[cfg(unix)]
+    fn now(&self) -> Timestamp {
+        use rustix::time::{ClockId, clock_gettime};
+        // Of the monotonic clocks, the one that goes on while the machine sleeps.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let clock = ClockId::Boottime;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let clock = ClockId::Monotonic;
+        let since = clock_gettime(clock);
+        Timestamp(since.tv_sec.saturating_mul(1000).saturating_add(i64::from(since.tv_nsec) / 1_000_000))
+    }
+
+    #[cfg(not(unix))]
+    fn now(&self) -> Timestamp {
+        self.since.1.plus(self.since.0.elapsed())
+    }
+}
+
 /// A clock that a test moves.
 #[derive(Debug)]
 pub struct ManualClock(std::sync::atomic::AtomicI64);

@@ -84,7 +84,7 @@ pub struct AccountRow {
     pub facts: String,
     /// When the access token ends, where known.
     pub expires_at: Option<Timestamp>,
-    /// When to refresh, where planned; indexed.
+    /// When to refresh, or to try again, where planned; indexed.
     pub refresh_at: Option<Timestamp>,
     /// The credential, sealed.
     pub credential: Option<Vec<u8>>,
@@ -96,6 +96,62 @@ pub struct AccountRow {
     pub version: i64,
     /// The codec's MAC over the columns.
     pub mac: Vec<u8>,
+}
+
+/// The right to send one token request for an account. It is there while the request is, or may be, under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRow {
+    /// Whose; the first part of the key.
+    pub organization: String,
+    /// The account; the second part of the key.
+    pub account_id: String,
+    /// Who sends: the name of an instance's journal.
+    pub holder: String,
+    /// Which of the account's requests it is.
+    pub epoch: i64,
+    /// When nobody needs to wait for it any longer, on the store's clock ([`Store::now`]).
+    pub until: Timestamp,
+    /// Whether the request may have left.
+    pub sent: bool,
+}
+
+/// A provider's refusal of the app itself: of its secret, or its registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultRow {
+    /// Whose; the first part of the key.
+    pub organization: String,
+    /// The connection; the second part of the key.
+    pub connection_id: String,
+    /// The connection's version that was refused. One that was changed since is not at fault.
+    pub connection_version: i64,
+    /// What the provider said: a short code.
+    pub error: String,
+    /// When it first said so.
+    pub since: Timestamp,
+    /// How often it has said so since then.
+    pub failures: u32,
+    /// No token request before this moment.
+    pub next_try: Timestamp,
+}
+
+/// A connection, as the plan of refreshes sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneRow {
+    /// Whose.
+    pub organization: String,
+    /// The connection's id.
+    pub connection_id: String,
+    /// When the first of its accounts is due; nothing when none is ever.
+    pub first: Option<Timestamp>,
+}
+
+/// An account that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRow {
+    /// The account's id.
+    pub account_id: String,
+    /// Since when.
+    pub refresh_at: Timestamp,
 }
 
 /// One authorization under way, from link to outcome.
@@ -228,6 +284,41 @@ pub enum Change {
         /// The version that was read.
         version: i64,
     },
+    /// Takes the lease of an account that has none. Conflicts when it has one, or when the account's row has another
+    /// version: somebody has brought a token, or taken the account away.
+    TakeLease {
+        /// The lease.
+        lease: LeaseRow,
+        /// The version that was read.
+        account_version: i64,
+    },
+    /// Notes that the lease's request may leave from now on. Conflicts when the account's lease is another, or none.
+    MarkSent {
+        /// Whose.
+        organization: String,
+        /// The account's id.
+        account_id: String,
+        /// Which of its requests.
+        epoch: i64,
+    },
+    /// Lets go of a lease; does nothing when the account's lease is another, or none.
+    ReleaseLease {
+        /// Whose.
+        organization: String,
+        /// The account's id.
+        account_id: String,
+        /// Which of its requests.
+        epoch: i64,
+    },
+    /// Notes that the provider refuses the app, over an earlier note.
+    SetFault(FaultRow),
+    /// Forgets that the provider refused the app.
+    ClearFault {
+        /// Whose.
+        organization: String,
+        /// The connection's id.
+        connection_id: String,
+    },
     /// Adds a flow. Conflicts when its id or one of its hashes is taken, or there is no such account.
     InsertFlow(FlowRow),
     /// Overwrites a flow.
@@ -254,7 +345,8 @@ impl Change {
     pub(crate) fn waits_for_disk(&self) -> bool {
         match self {
             Self::InsertFlow(flow) => flow.held.is_some(),
-            Self::ForgetFlows { .. } => false,
+            // Undone, they are taken to be under way still, which costs a wait.
+            Self::ForgetFlows { .. } | Self::ReleaseLease { .. } | Self::SetFault(_) | Self::ClearFault { .. } => false,
             _ => true,
         }
     }
@@ -306,6 +398,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many flows of an account, and of the whole organization, are not over at `now`.
     async fn pending_flows(&self, organization: &str, account_id: &str, now: Timestamp) -> Result<PendingFlows>;
+
+    /// The account's lease, where somebody has it.
+    async fn lease(&self, organization: &str, account_id: &str) -> Result<Option<LeaseRow>>;
+
+    /// What the provider has against the app of a connection, where it has something.
+    async fn fault(&self, organization: &str, connection_id: &str) -> Result<Option<FaultRow>>;
+
+    /// At most `limit` connections of all organizations, after the one of this organization and id.
+    async fn lanes(&self, after: Option<(&str, &str)>, limit: u32) -> Result<Vec<LaneRow>>;
+
+    /// At most `limit` accounts of a connection that are due at `now`, the earliest first.
+    async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>>;
+
+    /// The time on the store's clock, by which leases end: one for all processes that share the store, and one that is
+    /// never set.
+    async fn now(&self) -> Result<Timestamp>;
 
     /// Applies all changes, or none, and returns when they are durable; a new link may be undone by a loss of power. A
     /// caller that stops waiting leaves it unknown whether they were applied: read again before deciding.

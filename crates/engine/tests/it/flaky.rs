@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use onbehalf_engine::{
     Error, Result,
     store::{
-        AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, FlowKey,
-        FlowRow, Meta, PendingFlows, Store,
+        AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
+        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows, Store,
     },
     time::Timestamp,
 };
@@ -72,6 +72,26 @@ impl<S: Store> Store for Flaky<S> {
 
     async fn pending_flows(&self, organization: &str, account_id: &str, now: Timestamp) -> Result<PendingFlows> {
         self.store.pending_flows(organization, account_id, now).await
+    }
+
+    async fn lease(&self, organization: &str, account_id: &str) -> Result<Option<LeaseRow>> {
+        self.store.lease(organization, account_id).await
+    }
+
+    async fn fault(&self, organization: &str, connection_id: &str) -> Result<Option<FaultRow>> {
+        self.store.fault(organization, connection_id).await
+    }
+
+    async fn lanes(&self, after: Option<(&str, &str)>, limit: u32) -> Result<Vec<LaneRow>> {
+        self.store.lanes(after, limit).await
+    }
+
+    async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>> {
+        self.store.due(organization, connection_id, now, limit).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.store.now().await
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {

@@ -61,6 +61,23 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<bool> {
         Change::DeleteAccount { organization, id, version } => {
             write(sql::DELETE_ACCOUNT, params![organization, id, version])
         }
+        Change::TakeLease { lease, account_version } => {
+            let account = params![lease.organization, lease.account_id, account_version];
+            Ok(connection.prepare_cached(sql::REQUIRE_ACCOUNT)?.exists(account)?
+                && write(sql::TAKE_LEASE, &rows::lease_values(lease))?)
+        }
+        Change::MarkSent { organization, account_id, epoch } => {
+            write(sql::MARK_SENT, params![organization, account_id, epoch])
+        }
+        Change::ReleaseLease { organization, account_id, epoch } => {
+            connection.prepare_cached(sql::RELEASE_LEASE)?.execute(params![organization, account_id, epoch])?;
+            Ok(true)
+        }
+        Change::SetFault(fault) => write(sql::SET_FAULT, &rows::fault_values(fault)),
+        Change::ClearFault { organization, connection_id } => {
+            connection.prepare_cached(sql::CLEAR_FAULT)?.execute(params![organization, connection_id])?;
+            Ok(true)
+        }
         Change::InsertFlow(row) => write(sql::INSERT_FLOW, &rows::flow_values(row)),
         Change::ReplaceFlow(row) => write(sql::REPLACE_FLOW, &rows::flow_values(row)),
         Change::ForgetUnverified { before } => {

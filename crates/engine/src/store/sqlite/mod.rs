@@ -22,6 +22,7 @@ mod tests;
 mod writer;
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -32,10 +33,13 @@ use rusqlite::{OptionalExtension as _, ToSql, params};
 
 use self::{open::Opened, readers::Readers, writer::Writer};
 use super::{
-    AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, FlowKey, FlowRow,
-    Meta, PendingFlows, Store,
+    AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
+    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows, Store,
 };
-use crate::{Result, time::Timestamp};
+use crate::{
+    Result,
+    time::{Clock, MachineClock, Timestamp},
+};
 
 /// How long a commit waits for another program to release the database.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,11 +54,18 @@ pub enum Location {
 }
 
 /// A store that SQLite keeps.
-#[derive(Debug)]
 pub struct SqliteStore {
     // Dropped in this order: the writer closes the database, and it must be the last to do so.
     readers: Readers,
     writer: Writer,
+    /// By which leases end.
+    clock: Box<dyn Clock>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
 }
 
 impl SqliteStore {
@@ -68,13 +79,19 @@ impl SqliteStore {
 
     /// [`SqliteStore::open`], waiting at most `busy_timeout` for other programs, now and in every commit.
     pub fn open_with_timeout(location: Location, busy_timeout: Duration) -> Result<Self> {
-        Self::start(match location {
-            Location::File(path) => open::open_file(&path, busy_timeout)?,
-            Location::Memory => open::open_memory()?,
-        })
+        Self::open_with(location, busy_timeout, MachineClock::default())
     }
 
-    fn start(opened: Opened) -> Result<Self> {
+    /// [`SqliteStore::open_with_timeout`], with a clock of a test's for the leases.
+    pub fn open_with(location: Location, busy_timeout: Duration, clock: impl Clock) -> Result<Self> {
+        let opened = match location {
+            Location::File(path) => open::open_file(&path, busy_timeout)?,
+            Location::Memory => open::open_memory()?,
+        };
+        Self::start(opened, Box::new(clock))
+    }
+
+    fn start(opened: Opened, clock: Box<dyn Clock>) -> Result<Self> {
         let writer = Arc::new(Mutex::new(opened.writer));
         let mut readers: Vec<_> = opened.readers.into_iter().map(|reader| Arc::new(Mutex::new(reader))).collect();
         if readers.is_empty() {
@@ -83,7 +100,7 @@ impl SqliteStore {
         }
         let readers = Readers::new(readers, opened.path.clone());
         let writer = Writer::start(writer, opened.path)?;
-        Ok(Self { readers, writer })
+        Ok(Self { readers, writer, clock })
     }
 
     fn find<T>(&self, sql: &str, values: &[&dyn ToSql], row: Decode<T>) -> Result<Option<T>> {
@@ -159,6 +176,27 @@ impl Store for SqliteStore {
             let mut statement = connection.prepare_cached(sql::PENDING_FLOWS)?;
             statement.query_row(params![organization, account_id, now], rows::pending_flows)
         })
+    }
+
+    async fn lease(&self, organization: &str, account_id: &str) -> Result<Option<LeaseRow>> {
+        self.find(sql::LEASE, params![organization, account_id], rows::lease)
+    }
+
+    async fn fault(&self, organization: &str, connection_id: &str) -> Result<Option<FaultRow>> {
+        self.find(sql::FAULT, params![organization, connection_id], rows::fault)
+    }
+
+    async fn lanes(&self, after: Option<(&str, &str)>, limit: u32) -> Result<Vec<LaneRow>> {
+        let (organization, id) = after.unwrap_or_default();
+        self.list(sql::LANES, params![organization, id, limit], rows::lane)
+    }
+
+    async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>> {
+        self.list(sql::DUE, params![organization, connection_id, now, limit], rows::due)
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.clock.now())
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {

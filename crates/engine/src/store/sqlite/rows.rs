@@ -6,7 +6,7 @@ use rusqlite::{
 };
 
 use crate::{
-    store::{AccountRow, ConnectionRow, DataKeyRow, FlowRow, Meta, PendingFlows},
+    store::{AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows},
     time::Timestamp,
 };
 
@@ -122,6 +122,47 @@ pub(super) fn account_values(row: &AccountRow) -> [&dyn ToSql; 13] {
         version,
         mac,
     ]
+}
+
+pub(super) fn lease(row: &Row<'_>) -> Result<LeaseRow> {
+    Ok(LeaseRow {
+        organization: row.get(0)?,
+        account_id: row.get(1)?,
+        holder: row.get(2)?,
+        epoch: row.get(3)?,
+        until: row.get(4)?,
+        sent: row.get(5)?,
+    })
+}
+
+pub(super) fn lease_values(row: &LeaseRow) -> [&dyn ToSql; 6] {
+    let LeaseRow { organization, account_id, holder, epoch, until, sent } = row;
+    [organization, account_id, holder, epoch, until, sent]
+}
+
+pub(super) fn fault(row: &Row<'_>) -> Result<FaultRow> {
+    Ok(FaultRow {
+        organization: row.get(0)?,
+        connection_id: row.get(1)?,
+        connection_version: row.get(2)?,
+        error: row.get(3)?,
+        since: row.get(4)?,
+        failures: row.get(5)?,
+        next_try: row.get(6)?,
+    })
+}
+
+pub(super) fn fault_values(row: &FaultRow) -> [&dyn ToSql; 7] {
+    let FaultRow { organization, connection_id, connection_version, error, since, failures, next_try } = row;
+    [organization, connection_id, connection_version, error, since, failures, next_try]
+}
+
+pub(super) fn lane(row: &Row<'_>) -> Result<LaneRow> {
+    Ok(LaneRow { organization: row.get(0)?, connection_id: row.get(1)?, first: row.get(2)? })
+}
+
+pub(super) fn due(row: &Row<'_>) -> Result<DueRow> {
+    Ok(DueRow { account_id: row.get(0)?, refresh_at: row.get(1)? })
 }
 
 pub(super) fn flow(row: &Row<'_>) -> Result<FlowRow> {

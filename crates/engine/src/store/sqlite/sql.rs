@@ -1,5 +1,5 @@
 //! Every statement that reads or writes rows, in one place, so that one test can read them all: each names the
-//! organization, save those that find a flow by a hash or forget old flows.
+//! organization, save those that find a flow by a hash, forget old flows, or plan refreshes.
 //!
 //! A row's columns are listed in the order of its struct's fields, and the parameters of INSERT and UPDATE are numbered
 //! in that order too, so that one list of values serves both.
@@ -87,6 +87,39 @@ pub(super) const FLOW_BY_NONCE: &str =
         expires_at, created_at, version, mac
     FROM flows WHERE nonce_hash = ?1";
 
+pub(super) const LEASE: &str = "SELECT organization, account_id, holder, epoch, until, sent FROM leases
+    WHERE organization = ?1 AND account_id = ?2";
+
+pub(super) const TAKE_LEASE: &str = "INSERT INTO leases (organization, account_id, holder, epoch, until, sent)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+pub(super) const REQUIRE_ACCOUNT: &str = "SELECT 1 FROM accounts WHERE organization = ?1 AND id = ?2 AND version = ?3";
+
+pub(super) const MARK_SENT: &str =
+    "UPDATE leases SET sent = TRUE WHERE organization = ?1 AND account_id = ?2 AND epoch = ?3";
+
+pub(super) const RELEASE_LEASE: &str = "DELETE FROM leases WHERE organization = ?1 AND account_id = ?2 AND epoch = ?3";
+
+pub(super) const FAULT: &str =
+    "SELECT organization, connection_id, connection_version, error, since, failures, next_try FROM faults
+    WHERE organization = ?1 AND connection_id = ?2";
+
+pub(super) const SET_FAULT: &str = "INSERT INTO faults
+    (organization, connection_id, connection_version, error, since, failures, next_try)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (organization, connection_id) DO UPDATE
+    SET connection_version = ?3, error = ?4, since = ?5, failures = ?6, next_try = ?7";
+
+pub(super) const CLEAR_FAULT: &str = "DELETE FROM faults WHERE organization = ?1 AND connection_id = ?2";
+
+pub(super) const LANES: &str = "SELECT organization, id,
+        (SELECT min(refresh_at) FROM accounts
+         WHERE organization = connections.organization AND connection_id = connections.id AND refresh_at IS NOT NULL)
+    FROM connections WHERE (organization, id) > (?1, ?2) ORDER BY organization, id LIMIT ?3";
+
+pub(super) const DUE: &str = "SELECT id, refresh_at FROM accounts
+    WHERE organization = ?1 AND connection_id = ?2 AND refresh_at <= ?3 ORDER BY refresh_at LIMIT ?4";
+
 pub(super) const INSERT_FLOW: &str = "INSERT INTO flows
     (organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held, expires_at,
         created_at, version, mac)
@@ -141,7 +174,7 @@ mod tests {
         assert!(statements.len() >= 24, "the statements were not found");
         for sql in statements {
             let flows = [FLOW_BY_LINK, FLOW_BY_STATE, FLOW_BY_NONCE, FORGET_FLOWS, FORGET_UNVERIFIED];
-            let exempt = [META, INITIALIZE].contains(&sql) || flows.contains(&sql);
+            let exempt = [META, INITIALIZE, LANES].contains(&sql) || flows.contains(&sql);
             let inserts = sql.starts_with("INSERT") && sql.contains("(organization, ");
             // Of a statement with parts, each part must say it.
             let asks = sql.matches("WHERE organization = ?1").count();
