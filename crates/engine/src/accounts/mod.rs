@@ -296,7 +296,6 @@ impl Engine {
             account.refresh_at = None;
             account.facts.reason = Some("disconnected".into());
             account.facts.verifying_until = None;
-            account.facts.asked_by = None;
             // What an exchange or a refresh under way brings is no longer wanted.
             account.facts.grants += 1;
             account.facts.request_epoch += 1;

@@ -310,6 +310,13 @@ pub enum Change {
         /// Which of its requests.
         epoch: i64,
     },
+    /// Conflicts while somebody has the account's lease: for a credential that rests on the one before.
+    RequireNoLease {
+        /// Whose.
+        organization: String,
+        /// The account's id.
+        account_id: String,
+    },
     /// Notes that the provider refuses the app, over an earlier note.
     SetFault(FaultRow),
     /// Forgets that the provider refused the app.
