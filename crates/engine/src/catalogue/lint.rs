@@ -14,7 +14,7 @@ use super::{
     host::is_host_name,
     load,
     nearest::did_you_mean,
-    schema::{Connector, Grant, Keep, Method, MethodKind},
+    schema::{Connector, Keep, Method, MethodKind},
     template::{Expression, Template, Values},
     templates::{self, Used, head},
     url::{Loopback, Origin, Piece, is_loopback},
@@ -221,7 +221,7 @@ impl<'c> Checker<'c> {
     fn method(&mut self, name: &'c str, method: &'c Method) {
         self.fields(&["auth", name, "fields"], &method.fields);
         self.fields(&["auth", name, "app"], &method.app);
-        for problem in missing_parts(method) {
+        for problem in method.missing_parts() {
             self.report(Rule::Incomplete, &["auth", name], problem);
         }
         self.parameters(name, method);
@@ -367,23 +367,6 @@ impl<'c> Checker<'c> {
         let secret = fields.filter(|(_, field)| field.secret).map(|(key, _)| key.as_str());
         secret.chain(method.keep_secret.keys().map(String::as_str)).chain(BUILT_IN_SECRETS).collect()
     }
-}
-
-fn missing_parts(method: &Method) -> Vec<&'static str> {
-    let discovered = method.issuer.is_some() || method.resource.is_some();
-    let redirects = method.grant == Grant::AuthorizationCode;
-    let is_oauth2 = method.kind == MethodKind::Oauth2 && !discovered;
-    let parts = [
-        (
-            is_oauth2 && redirects && method.authorize_url.is_none(),
-            "`authorize_url` is missing (or `issuer`, `resource`)",
-        ),
-        (is_oauth2 && method.token_url.is_none(), "`token_url` is missing (or `issuer`, `resource`)"),
-        (method.kind == MethodKind::Exchange && method.steps.is_empty(), "an exchange needs `steps`"),
-        (method.kind == MethodKind::Jwt && method.jwt.is_none(), "a `jwt` method needs a `jwt` table"),
-        (method.kind == MethodKind::Signed && method.signer.is_none(), "a signed method needs a `signer`"),
-    ];
-    parts.into_iter().filter_map(|(missing, problem)| missing.then_some(problem)).collect()
 }
 
 fn is_https(url: &str) -> bool {
