@@ -12,6 +12,7 @@ use super::{LEAST_VALIDITY, lease::release, plan, reauthorization};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
+    catalogue::profile::Profile,
     connections::registration::Setup,
     names::Organization,
     oauth::{outcome::Outcome, provider_error::ProviderError, token_response::TokenSet},
