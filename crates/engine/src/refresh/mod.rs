@@ -8,11 +8,13 @@
 mod elsewhere;
 mod flight;
 pub(crate) mod plan;
+mod settings;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use flight::Flights;
+pub use settings::{RefreshSettings, Timing};
 
 use crate::{
     Engine, Error, Result,
