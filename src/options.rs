@@ -51,6 +51,11 @@ pub struct OnbehalfOptions {
     pub connectors: Option<IndexMap<String, String>>,
     /// An HTTP proxy for the calls to providers. The usual proxy variables are not obeyed.
     pub proxy: Option<String>,
+    /// Whether tokens are refreshed shortly before they end, though nobody asks for them: calls then find them fresh, and
+    /// refresh tokens that end when they are not used stay alive. Without it, a call refreshes what it needs.
+    /// `ONBEHALF_BACKGROUND_REFRESH`: `true` or `false`.
+    /// @default true
+    pub background_refresh: Option<bool>,
 }
 
 #[derive(Clone, Copy, Deserialize)]

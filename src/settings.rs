@@ -7,6 +7,7 @@ use onbehalf_engine::{
     connections::{Endpoints, NewConnection},
     egress::guard::is_loopback_host,
     names::{ConnectionName, Organization},
+    refresh::RefreshSettings,
     vault::KeySource,
 };
 use url::Url;
@@ -66,6 +67,10 @@ impl Plan {
                 .map(|(slug, text)| (format!("{slug}.toml"), text))
                 .collect(),
             proxy: options.proxy.map(|url| parse_url("proxy", &url)).transpose()?,
+            refresh: RefreshSettings {
+                background: options.background_refresh.or(environment.background_refresh).unwrap_or(true),
+                ..RefreshSettings::default()
+            },
         };
         let serves = given_url.is_none() || given_port.is_some() && given_url.as_ref().is_some_and(is_loopback_host);
         Ok(Self { settings, port, serves, follows_port: given_url.is_none() && port == 0, unsupported })

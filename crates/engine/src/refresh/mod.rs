@@ -17,11 +17,13 @@
 mod flight;
 mod lease;
 pub(crate) mod plan;
+mod settings;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use flight::Flights;
+pub use settings::{RefreshSettings, Timing};
 
 use crate::{
     Engine, Error, Result,

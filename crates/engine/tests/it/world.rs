@@ -10,6 +10,7 @@ use onbehalf_engine::{
     egress::Egress,
     names::{ConnectionName, Identifier, Organization},
     random::SystemRandom,
+    refresh::RefreshSettings,
     secret::{ExposeSecret, Secret},
     store::{
         Store,
@@ -82,6 +83,8 @@ pub(crate) fn settings() -> Settings {
         built_in_connections: Vec::new(),
         connectors: vec![("example.toml".into(), CONNECTOR.into()), ("other.toml".into(), CONNECTOR.into())],
         proxy: None,
+        // Tests count token requests.
+        refresh: RefreshSettings { background: false, ..RefreshSettings::default() },
     }
 }
 
