@@ -67,6 +67,8 @@ pub enum Rule {
     UnknownParameter,
     /// A method has what its kind needs.
     Incomplete,
+    /// What is said of refresh tokens can be true, and the method has some.
+    RefreshContradicts,
     /// A field's own default and example would be accepted, and its choices set the same variables.
     FieldContradicts,
     /// A connector is not called like a family.
@@ -224,6 +226,7 @@ impl<'c> Checker<'c> {
         for problem in method.missing_parts() {
             self.report(Rule::Incomplete, &["auth", name], problem);
         }
+        self.refresh_tokens(name, method);
         self.parameters(name, method);
 
         let names = self.names(method);
@@ -250,6 +253,16 @@ impl<'c> Checker<'c> {
         if !by_engine && !sent.any(|name| secrets.contains(head(name))) {
             let problem = "`send` mentions no secret, so that calls would go out without the credential";
             self.report(Rule::SendsNoSecret, &["auth", name, "send"], problem);
+        }
+    }
+
+    fn refresh_tokens(&mut self, name: &str, method: &Method) {
+        let path = ["auth", name, "refresh_tokens"];
+        if method.kind != MethodKind::Oauth2 && self.document.get(&path).is_some() {
+            self.report(Rule::RefreshContradicts, &path, "only a method of type `oauth2` has refresh tokens");
+        }
+        for (key, problem) in method.refresh_tokens.contradictions() {
+            self.report(Rule::RefreshContradicts, &[&path[..], &[key]].concat(), problem);
         }
     }
 

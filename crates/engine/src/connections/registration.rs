@@ -10,6 +10,7 @@ use crate::{
     Engine, Error, Result,
     catalogue::{
         field,
+        profile::Profile,
         schema::{Connector, Keep, Method},
         template::{Template, Values},
         url::Loopback,
@@ -127,6 +128,12 @@ impl<'a> Setup<'a> {
             registration.response = paths.clone();
         }
         Ok(registration)
+    }
+
+    /// How the provider treats refresh tokens.
+    #[expect(dead_code, reason = "refresh is to go by it")]
+    pub(crate) fn profile(&self) -> &'a Profile {
+        &self.method.refresh_tokens
     }
 
     /// Names the connector and app that a grant belongs to. What is granted to one, or entered for it, is never sent to
