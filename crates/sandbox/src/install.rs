@@ -102,6 +102,11 @@ token_url     = "{base}/token"
 revoke_url    = "{base}/revoke"
 scopes        = ["read", "write"]
 
+# It has no replicas, so that its first word is its last.
+[auth.oauth2.refresh_tokens]
+rotation  = "always"
+confirm_s = 0
+
 [auth.{KEY_METHOD}]
 fields = {{ api_key = {{ label = "Key", help = "Any key that a test issued, or sandbox-demo-key.", example = "sandbox-demo-key", secret = true }} }}
 send   = {{ headers = {{ x-api-key = "{{api_key}}" }} }}
