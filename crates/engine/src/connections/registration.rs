@@ -131,7 +131,6 @@ impl<'a> Setup<'a> {
     }
 
     /// How the provider treats refresh tokens.
-    #[expect(dead_code, reason = "refresh is to go by it")]
     pub(crate) fn profile(&self) -> &'a Profile {
         &self.method.refresh_tokens
     }
