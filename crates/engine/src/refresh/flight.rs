@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     Timing,
-    lease::{pause, stored},
+    lease::{Held, Late, pause, stored},
     may_ask, reauthorization,
     settle::Settled,
 };
@@ -118,7 +118,7 @@ impl Engine {
     /// What keeps an answer from being stored: whoever needs what it brings must come again.
     pub(crate) async fn refresh_settled(self: &Arc<Self>, account: &StoredAccount) -> Result<()> {
         self.flights.ended(&account.id).await;
-        self.ended_elsewhere(&account.organization, &account.id).await?;
+        self.ended_elsewhere(&account.organization, &account.id, Late::MayCome).await?;
         if self.flights.keep_answer_of(&account.id) {
             let told = self.flight(account).await;
             if self.flights.keep_answer_of(&account.id) {
@@ -155,7 +155,7 @@ impl Engine {
     /// The steps that [`super`] lists. Before the intent nothing has happened; after the journal nothing can be lost.
     async fn refresh(self: &Arc<Self>, seen: &StoredAccount) -> Told {
         loop {
-            self.ended_elsewhere(&seen.organization, &seen.id).await?;
+            self.ended_elsewhere(&seen.organization, &seen.id, Late::IsOver).await?;
             let unsettled = self.flights.unsettled().remove(&seen.id);
             if let Some((answer, slot)) = unsettled {
                 return self.settle_refresh_and_clear(answer, slot).await.told();
@@ -192,6 +192,7 @@ impl Engine {
     ) -> Settled {
         let Lease { epoch, refresh_token, deadline } = lease;
         let organization = &seen.organization;
+        let held = Held::new(self, organization, &seen.id, epoch);
         let purpose = Purpose::Refresh {
             organization: organization.as_str().into(),
             account_id: seen.id.clone(),
@@ -206,11 +207,13 @@ impl Engine {
             Err(error) => Err(error),
         };
         match asked {
-            Ok(answer) => self.settle_refresh_and_clear(answer, slot).await,
+            Ok(answer) => {
+                held.end();
+                self.settle_refresh_and_clear(answer, slot).await
+            }
             Err(error) => {
-                if let Err(unnoted) = self.note_unanswered(organization, &seen.id, epoch, &error).await {
-                    // The lease tells the same to whoever comes next.
-                    tracing::warn!(code = unnoted.code(), "the end of a refresh could not be noted");
+                if self.note_unanswered(organization, &seen.id, epoch, &error).await.is_ok() {
+                    held.end();
                 }
                 Settled::Told(Err(error))
             }

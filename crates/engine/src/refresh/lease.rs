@@ -14,7 +14,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::LEAST_VALIDITY;
+use super::{
+    LEAST_VALIDITY,
+    flight::{LONGEST_PAUSE, SHORTEST_PAUSE},
+};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
@@ -22,6 +25,15 @@ use crate::{
     rows::StoredAccount,
     store::{AccountKey, Change, Commit, LeaseRow},
 };
+
+/// What is done about an instance that stands still, and may go on with its request after the time of its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    /// Its lease is taken away. Should its answer still come, it is compared with what came in between.
+    IsOver,
+    /// Nothing may come in between: what it brings is waited for by whoever calls again.
+    MayCome,
+}
 
 /// How long to wait between two looks at what another instance does.
 const LOOK: Duration = Duration::from_millis(100);
@@ -41,11 +53,12 @@ impl Engine {
     /// is settled first. The caller is the only one in this instance who refreshes the account.
     ///
     /// # Errors
-    /// `CLOSED`, and those of the store.
+    /// `CLOSED`, those of the store, and `STORE_BUSY` where `late` says so.
     pub(super) async fn ended_elsewhere(
         self: &Arc<Self>,
         organization: &Organization,
         account_id: &str,
+        late: Late,
     ) -> Result<()> {
         while let Some(lease) = self.rows.store.lease(organization.as_str(), account_id).await? {
             // One of ours is left from a flight that broke off.
@@ -57,6 +70,9 @@ impl Engine {
                 }
                 self.end_lease(organization, &lease).await?;
             } else if self.rows.store.now().await? >= lease.until {
+                if late == Late::MayCome {
+                    return Err(Error::StoreBusy);
+                }
                 tracing::warn!(account.id = %account_id, "a refresh elsewhere did not come to an end in time");
                 self.end_lease(organization, &lease).await?;
             } else {
@@ -98,10 +114,17 @@ impl Engine {
         change: impl Fn(&mut StoredAccount),
     ) -> Result<()> {
         while let Some(mut account) = self.rows.account(organization, AccountKey::Id(account_id)).await? {
+            let found = account.clone();
             change(&mut account);
             account.facts.request_epoch = account.facts.request_epoch.max(epoch);
-            account.updated_at = self.clock.now();
-            if self.commit_account(&account, vec![release(&account, epoch)]).await? == Commit::Applied {
+            let release = vec![release(&account, epoch)];
+            let commit = if account == found {
+                self.rows.store.commit(release).await?
+            } else {
+                account.updated_at = self.clock.now();
+                self.commit_account(&account, release).await?
+            };
+            if commit == Commit::Applied {
                 break;
             }
         }
@@ -127,6 +150,56 @@ impl Engine {
                     // A living instance has ended what it held by then.
                     engine.forget_unverified(engine.clock.now().minus(PATROL * ROUND)).await;
                 }
+            }
+        });
+    }
+}
+
+/// A lease of this instance's. Others wait for its end, so it comes in any case: where the store could not take it at
+/// once, or this program failed, a task goes on trying.
+pub(super) struct Held {
+    engine: Arc<Engine>,
+    organization: Organization,
+    account_id: String,
+    epoch: u64,
+    ended: bool,
+}
+
+impl Held {
+    pub(super) fn new(engine: &Arc<Engine>, organization: &Organization, account_id: &str, epoch: u64) -> Self {
+        let (engine, organization) = (engine.clone(), organization.clone());
+        Self { engine, organization, account_id: account_id.into(), epoch, ended: false }
+    }
+
+    /// Its end is in the store, or comes with the answer in hand.
+    pub(super) fn end(mut self) {
+        self.ended = true;
+    }
+
+    async fn let_go(engine: &Engine, organization: &Organization, account_id: &str, epoch: u64) -> Result<()> {
+        match engine.rows.store.lease(organization.as_str(), account_id).await? {
+            Some(lease) if counted(lease.epoch) == epoch => engine.end_lease(organization, &lease).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Where no runtime is left, the process is about to end, and its journal's lock with it.
+        if self.ended || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let (engine, organization, epoch) = (self.engine.clone(), self.organization.clone(), self.epoch);
+        let account_id = std::mem::take(&mut self.account_id);
+        self.engine.spawn(async move {
+            let mut wait = SHORTEST_PAUSE;
+            while let Err(error) = Self::let_go(&engine, &organization, &account_id, epoch).await {
+                tracing::warn!(code = error.code(), "the end of a refresh could not be noted");
+                if !pause(wait, &engine.closing).await {
+                    return;
+                }
+                wait = (wait * 2).min(LONGEST_PAUSE);
             }
         });
     }

@@ -75,7 +75,8 @@ impl Engine {
         }
         let registration = setup.refresh_registration()?;
         let host = registration.token_url.host_str().unwrap_or_default().to_owned();
-        let unavailable = |reason: String, retry_at| Error::ProviderUnavailable { host: host.clone(), reason, retry_at };
+        let unavailable =
+            |reason: String, retry_at| Error::ProviderUnavailable { host: host.clone(), reason, retry_at };
         let told = match answer.classified(&registration, &account.facts.scopes_granted) {
             Outcome::Ok(tokens) => {
                 let (kept, secrets) = (setup.kept_from_token(&tokens), setup.secrets_from_token(&tokens));
@@ -200,16 +201,19 @@ impl Engine {
 
     /// How long the provider is left alone when nobody knows what it made of a request; nothing means the usual pause.
     ///
-    /// It may still be at work on it. Where it takes the same refresh token once more, the sooner it gets it the better;
-    /// elsewhere nothing is sent before an answer can no longer come, nor, since that may end the access token, before
-    /// its end.
+    /// It may still be at work on it. Where it takes the same refresh token once more, that must be soon; elsewhere
+    /// nothing is sent before an answer can no longer come, nor, since it may end the access token, before its end.
     fn quarantine(&self, profile: &Profile, account: &StoredAccount) -> Option<Duration> {
-        if profile.may_repeat_at_once() || profile.repeat_within().is_some() {
-            return None;
+        let network = self.refresh_timing.network;
+        match profile.repeat_within() {
+            Some(_) if profile.may_repeat_at_once() => None,
+            Some(within) => (within > network).then_some(network),
+            None if profile.reuse_kills() => {
+                let end = account.expires_at.map(|end| end.minus(LEAST_VALIDITY));
+                Some(end.map_or(network, |end| self.clock.now().until(end).max(network)))
+            }
+            None => Some(network),
         }
-        let left = account.expires_at.map(|end| self.clock.now().until(end.minus(LEAST_VALIDITY))).unwrap_or_default();
-        let left = if profile.reuse_kills() { left } else { Duration::ZERO };
-        Some(left.max(self.refresh_timing.network))
     }
 
     /// Whether the account's provider may end the grant when a refresh token comes a second time.
@@ -218,11 +222,9 @@ impl Engine {
             return Ok(false);
         };
         let connection = self.connection_by_id(organization, &account.connection_id).await?;
+        let kills = |setup: Setup<'_>| setup.profile().reuse_kills() && setup.profile().repeat_within().is_none();
         // Of a connector that is gone nothing is known.
-        Ok(Setup::of(self, &connection).map_or(true, |setup| {
-            let profile = setup.profile();
-            profile.reuse_kills() && !profile.may_repeat_at_once() && profile.repeat_within().is_none()
-        }))
+        Ok(Setup::of(self, &connection).map_or(true, kills))
     }
 
     async fn store_refreshed(

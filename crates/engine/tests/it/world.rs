@@ -15,7 +15,7 @@ use onbehalf_engine::{
     store::{
         Store,
         journal::{Entry, Journal},
-        sqlite::{Location, SqliteStore},
+        sqlite::{BUSY_TIMEOUT, Location, SqliteStore},
     },
     time::{ManualClock, Timestamp},
     vault::KeySource,
@@ -36,6 +36,7 @@ base_url = "https://provider.example"
 authorize_url = "https://provider.example/authorize"
 token_url = "https://provider.example/token"
 scopes = ["read", "write"]
+refresh_tokens = { confirm_s = 0 }
 [probe]
 url = "/me"
 id = "id"
@@ -150,7 +151,7 @@ impl World {
         let outside = before.unwrap_or_else(Self::outside);
         let egress = outside.0.clone();
         let path = folder.join("store.db");
-        let store = SqliteStore::open(Location::File(path.clone())).unwrap();
+        let store = SqliteStore::open_with(Location::File(path.clone()), BUSY_TIMEOUT, outside.1.clone()).unwrap();
         let journal = Journal::open(&path, &SystemRandom).unwrap();
         Self::on(settings, outside, egress, Arc::new(Flaky::new(store)), journal).await.unwrap()
     }
