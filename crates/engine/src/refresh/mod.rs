@@ -7,6 +7,8 @@
 
 mod elsewhere;
 mod flight;
+#[cfg_attr(not(test), expect(dead_code, reason = "a flight will ask it for its turn"))]
+mod pace;
 pub(crate) mod plan;
 mod settle;
 
