@@ -16,6 +16,8 @@
 
 mod flight;
 mod lease;
+#[cfg_attr(not(test), expect(dead_code, reason = "a flight will ask it for its turn"))]
+mod pace;
 pub(crate) mod plan;
 mod settings;
 mod settle;
