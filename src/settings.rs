@@ -169,10 +169,11 @@ fn connections(
     for (name, mut options) in options {
         let credentials = environment.credentials.shift_remove(&variable_name(&name)).unwrap_or_default();
         options.client_id = options.client_id.or(credentials.client_id);
-        options.client_secret = options.client_secret.or(credentials.client_secret);
+        options.client_secret = options.client_secret.or(credentials.client_secret.map(Into::into));
         connections.push(options.named(Organization::default(), &name, &format!("connections.{name}."))?);
     }
     for (name, Credentials { client_id, client_secret }) in environment.credentials.drain(..) {
+        let client_secret = client_secret.map(Into::into);
         let options = ConnectionOptions { client_id, client_secret, ..Default::default() };
         connections.push(options.named(Organization::default(), &name, "")?);
     }

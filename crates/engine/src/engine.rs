@@ -17,7 +17,7 @@ use url::Url;
 use crate::{
     Error, Result,
     catalogue::{Catalogue, url::Loopback},
-    connections::{NewConnection, declared},
+    connections::{NewConnection, client_secrets::SecretsInUse, declared, fault::FaultMemory},
     egress::{
         Egress,
         client::{self, HttpEgress},
@@ -80,6 +80,8 @@ pub struct Engine {
     pub(crate) built_in: BTreeMap<declared::Name, NewConnection>,
     /// Declared connections that this process has written.
     pub(crate) declared_written: Mutex<HashSet<declared::Name>>,
+    pub(crate) secrets_in_use: SecretsInUse,
+    pub(crate) fault_memory: FaultMemory,
     pub(crate) flights: Flights,
     pub(crate) refresh_timing: Timing,
     /// Slots of journals whose entries no key of ours opens.
@@ -163,6 +165,8 @@ impl Engine {
             declared: declared::by_name(settings.connections),
             built_in: declared::by_name(settings.built_in_connections),
             declared_written: Mutex::default(),
+            secrets_in_use: SecretsInUse::default(),
+            fault_memory: FaultMemory::default(),
             flights: Flights::default(),
             refresh_timing: settings.refresh.timing,
             unreadable: Mutex::default(),

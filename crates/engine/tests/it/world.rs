@@ -96,7 +96,7 @@ pub(crate) fn connection(name: &str) -> NewConnection {
         connector: None,
         auth_method: None,
         client_id: Some("client".into()),
-        client_secret: Some(Secret::from("client-secret".to_owned())),
+        client_secret: Some("client-secret".into()),
         scopes: None,
         scope_params: Default::default(),
         fields: Default::default(),
