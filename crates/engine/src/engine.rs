@@ -25,7 +25,7 @@ use crate::{
     },
     events::Subscribers,
     random::{Random, SystemRandom},
-    refresh::Flights,
+    refresh::{Flights, Refresher},
     rows::Rows,
     settings::{Checked, Settings, StoreLocation, UserVerification},
     store::{
@@ -81,6 +81,7 @@ pub struct Engine {
     /// Declared connections that this process has written.
     pub(crate) declared_written: Mutex<HashSet<declared::Name>>,
     pub(crate) flights: Flights,
+    pub(crate) refresher: Refresher,
     /// Slots of journals whose entries no key of ours opens.
     unreadable: Mutex<Vec<Slot>>,
     pub(crate) subscribers: Subscribers,
@@ -163,6 +164,7 @@ impl Engine {
             built_in: declared::by_name(settings.built_in_connections),
             declared_written: Mutex::default(),
             flights: Flights::default(),
+            refresher: Refresher::default(),
             unreadable: Mutex::default(),
             subscribers: Subscribers::default(),
             changed: Notify::new(),
@@ -174,6 +176,9 @@ impl Engine {
         engine.forget_unverified(engine.clock.now()).await;
         if engine.journal.is_shared() {
             engine.patrol();
+        }
+        if settings.refresh.background {
+            engine.refresh_in_background();
         }
         Ok(engine)
     }

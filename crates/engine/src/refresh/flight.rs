@@ -60,7 +60,7 @@ impl Flights {
     }
 
     /// Whether a flight of the account is under way, or an answer of the account kept.
-    fn concern(&self, account_id: &str) -> bool {
+    pub(super) fn concern(&self, account_id: &str) -> bool {
         // Held while both are looked at: a flight takes a kept answer up, and leaves one behind, while it is in the map.
         let under_way = self.under_way();
         // One that broke off stays there.

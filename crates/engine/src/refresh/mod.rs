@@ -5,14 +5,18 @@
 //! the raw answer, and commits what it brought. Callers may give up waiting; the flight goes on. Where another process
 //! has a request under way, the flight waits for its end.
 
+mod background;
 mod elsewhere;
 mod flight;
+mod lanes;
 pub(crate) mod plan;
 mod settings;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
 
+pub(crate) use background::Refresher;
+pub use background::RefresherState;
 pub(crate) use flight::Flights;
 pub use settings::{RefreshSettings, Timing};
 

@@ -108,7 +108,7 @@ impl Engine {
         secrets: &IndexMap<String, Secret>,
     ) -> Result<()> {
         let now = self.clock.now();
-        let refresh_at = plan::refresh_at(now, tokens.expires_at, &*self.random)?;
+        let refresh_at = plan::refresh_at(now, tokens.expires_at, None, &*self.random)?;
         self.renew(account, epoch, |account, own| {
             own.access_token = tokens.access_token.clone();
             // RFC 6749 §6: a new refresh token replaces the old one; where none came, the old one stays.
@@ -187,6 +187,7 @@ impl Engine {
             if account.facts.token_epoch >= epoch || account.status != Status::Active {
                 return;
             }
+            account.refresh_at = Some(retry_at);
             let facts = &mut account.facts;
             facts.last_refresh_error = Some(note.reason.to_owned());
             facts.failed_refreshes += 1;
