@@ -490,7 +490,7 @@ export interface ConnectionDetails {
   endpoints: ConnectionEndpoints
   /**
    * Why the provider refuses your app, as long as it does. It ends by itself once the provider accepts the app again,
-   * and when you change the connection. No connected account suffers: they work on when it is over.
+   * and when you change the connection. No connected account is ended by it.
    */
   misconfigured?: ConnectionFault
   /** To be registered with the provider, exactly. */
