@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
@@ -17,7 +16,7 @@ use crate::{
     oauth::{outcome::Outcome, pkce::Verifier, token_request},
     rows::{Credential, FlowStatus, Held, StoredFlow, Tokens},
     secret::Secret,
-    store::{Commit, FlowKey, journal::Slot},
+    store::{Change, Commit, FlowKey, journal::Slot},
     token_endpoint::{Answer, Purpose, Told, clear},
 };
 
@@ -51,10 +50,7 @@ impl Engine {
                 Err(error) if error.is_of_store() => return Err(error),
                 Err(error) => return engine.give_up(flow, error).await?,
             };
-            // What is to be known before the code leaves is known: it is no longer stored.
-            let (deadline, leave) = (Instant::now() + engine.refresh_timing.request, Box::pin(async { Ok(()) }));
-            let asked = engine.ask_token_endpoint(intent.request, intent.purpose, &intent.slot, deadline, leave);
-            let answer = match asked.await {
+            let answer = match engine.ask_for_tokens(&intent).await {
                 Ok(answer) => answer,
                 Err(error) => return engine.give_up(intent.flow, error).await?,
             };
@@ -72,6 +68,47 @@ impl Engine {
         .await
     }
 
+    /// Sends the code with each of the app's secrets until the provider knows one. It has not looked at the code before.
+    async fn ask_for_tokens(&self, intent: &Intent) -> Result<Answer> {
+        let (connection, _) = self.parties(&intent.flow).await?;
+        let mut setup = self.setup(&connection)?;
+        let deadline = Instant::now() + self.refresh_timing.request;
+        loop {
+            let registration = setup.registration(intent.flow.facts.scopes.as_deref())?;
+            let request = token_request::exchange(&registration, &intent.code, intent.verifier.as_ref())?;
+            // What is to be known before the code leaves is known: it is no longer stored.
+            let leave = Box::pin(async { Ok(()) });
+            let purpose = intent.purpose.clone();
+            let answer = self.ask_token_endpoint(request, purpose, &intent.slot, deadline, leave).await?;
+            let refused = match answer.classified(&registration, &registration.scopes) {
+                Outcome::ClientBad { error } => error,
+                _ => {
+                    self.remember_secret(&connection, setup.secret_choice());
+                    let cleared = self.clear_fault(&connection);
+                    self.note_beside(cleared).await;
+                    return Ok(answer);
+                }
+            };
+            match setup.with_next_secret() {
+                Some(next) => setup = next,
+                None => {
+                    let fault = self.note_fault(&connection, refused.name()).await?;
+                    self.note_beside(fault).await;
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+
+    /// Commits what others should know and no one depends on.
+    async fn note_beside(&self, change: Option<Change>) {
+        if let Some(change) = change
+            && let Err(error) = self.rows.store.commit(vec![change]).await
+        {
+            tracing::warn!(code = error.code(), "what a provider thinks of an app could not be noted");
+        }
+    }
+
     /// Reserves a journal slot and moves the flow to `Exchanging`. From here on the code is no longer stored, so nothing
     /// can send it twice (RFC 6749 §4.1.2).
     async fn intend_exchange(&self, flow: &StoredFlow, code: Code) -> Result<Intent> {
@@ -84,8 +121,6 @@ impl Engine {
         }
         // A code that is not sent brings no grant that nobody would know of.
         check_newest(flow, &account)?;
-        let verifier = code.verifier.map(Verifier::from_secret);
-        let request = token_request::exchange(&registration, &code.code, verifier.as_ref())?;
         let slot = self.reserve_slot().await?;
         let mut flow = flow.clone();
         flow.status = FlowStatus::Exchanging;
@@ -100,7 +135,7 @@ impl Engine {
             binding: setup.binding(),
             callback: code.callback,
         };
-        Ok(Intent { flow, request, purpose, slot })
+        Ok(Intent { flow, code: code.code, verifier: code.verifier.map(Verifier::from_secret), purpose, slot })
     }
 
     /// Goes on trying to store an answer that the store could not take, until it can or the environment closes. The
@@ -196,7 +231,8 @@ impl Engine {
 /// An exchange that may begin: the flow is this caller's.
 struct Intent {
     flow: StoredFlow,
-    request: http::Request<Bytes>,
+    code: Secret,
+    verifier: Option<Verifier>,
     purpose: Purpose,
     slot: Slot,
 }

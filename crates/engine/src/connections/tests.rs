@@ -6,6 +6,7 @@ use super::{ClientSecrets, ConnectionPatch, Endpoints, NewConnection};
 use crate::{
     Engine, Parts, Settings, StoreLocation,
     names::{ConnectionName, Organization},
+    refresh::RefreshSettings,
     rows::{ConnectionSecrets, StoredConnection},
     secret::{ExposeSecret, Secret},
     store::{Change, Commit},
@@ -48,6 +49,7 @@ async fn engine() -> (Arc<Engine>, Arc<ManualClock>) {
         built_in_connections: Vec::new(),
         connectors: Vec::new(),
         proxy: None,
+        refresh: RefreshSettings { background: false, ..RefreshSettings::default() },
     };
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
     let with_clock = |parts| Parts { clock: clock.clone(), ..parts };

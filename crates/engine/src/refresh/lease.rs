@@ -4,12 +4,12 @@
 //! request at a time for an account. Its holder's name is that of an instance's journal, whose lock tells at once, on the
 //! machine of both, whether the instance is still there ([`crate::store::journal`]). Where that cannot be told, or the
 //! instance stands still, the lease is over when its time is up on the store's clock, which is after any request that it
-//! covered. A request that a gone instance has sent may be on its way still: where a refresh token that comes twice ends
-//! the grant, its time is waited for too.
+//! covered.
 //!
 //! Whoever finds a lease that is over settles what its holder had received, then lets go of it. Where nothing had been
 //! received, nobody knows what the provider made of a request that was sent: the account is in doubt until the next good
-//! answer.
+//! answer. Where a refresh token that comes twice ends the grant, nobody asks before that request must have arrived, nor
+//! while the access token still serves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -74,18 +74,19 @@ impl Engine {
                 continue;
             }
             let is_over = self.rows.store.now().await? >= lease.until;
-            if is_gone && (!lease.sent || is_over || !self.reuse_kills(organization, account_id).await?) {
-                self.end_lease(organization, &lease).await?;
-            } else if is_over && late == Late::MayCome {
-                return Err(Error::StoreBusy);
-            } else if is_over {
-                tracing::warn!(account.id = %account_id, "a refresh elsewhere did not come to an end in time");
-                self.end_lease(organization, &lease).await?;
-            } else {
-                tokio::select! {
-                    () = tokio::time::sleep(LOOK) => {}
-                    () = self.closing.cancelled() => return Err(Error::Closed),
+            if is_over && !is_gone {
+                if late == Late::MayCome {
+                    return Err(Error::StoreBusy);
                 }
+                tracing::warn!(account.id = %account_id, "a refresh elsewhere did not come to an end in time");
+            }
+            if is_over || is_gone {
+                self.end_lease(organization, &lease).await?;
+                continue;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.closing.cancelled() => return Err(Error::Closed),
             }
         }
         Ok(())
@@ -97,15 +98,18 @@ impl Engine {
         let epoch = counted(lease.epoch);
         let reuse_kills = self.reuse_kills(organization, &lease.account_id).await?;
         let now = self.clock.now();
+        let arrived = now.plus(self.rows.store.now().await?.until(lease.until));
         self.conclude(organization, &lease.account_id, epoch, &[], |account| {
             if account.facts.token_epoch >= epoch || !lease.sent || account.status != Status::Active {
                 return;
             }
             account.facts.doubtful = true;
             account.facts.last_refresh_error = Some("interrupted".into());
-            // The refresh token may be spent, and sending it again may end the access token with the grant.
-            if reuse_kills && let Some(end) = account.expires_at.filter(|end| *end > now.plus(LEAST_VALIDITY)) {
-                account.postpone_refresh(end.minus(LEAST_VALIDITY));
+            if reuse_kills {
+                // The request may be on its way still, and the refresh token spent: sending it again may end the access
+                // token with the grant.
+                let ends = account.expires_at.map_or(now, |end| end.minus(LEAST_VALIDITY));
+                account.postpone_refresh(ends.max(arrived));
             }
         })
         .await
