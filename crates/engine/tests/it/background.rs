@@ -320,6 +320,20 @@ async fn a_grant_that_has_ended_leaves_the_schedule_and_delays_nobody() {
     assert_eq!(ended, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn tokens_that_are_always_about_to_end_are_refreshed_once_a_minute() {
+    let world = world().await;
+    world.people("example", 1).await;
+    world.provider.state().expires_in = Some(20);
+    world.pass(Duration::from_secs(3000));
+    for minute in 1..4 {
+        world.until("it is refreshed", async || world.token_requests() == minute).await;
+        world.settled().await;
+        assert_eq!(world.token_requests(), minute);
+        world.pass(Duration::from_secs(60));
+    }
+}
+
 /// One whose row was tampered with stands in nobody's way.
 #[tokio::test(start_paused = true)]
 async fn an_account_that_cannot_be_read_is_passed_over() {
