@@ -1,7 +1,7 @@
 //! The refresher: a task of each instance that refreshes what is due, though nobody asks for it.
 //!
 //! It knows of each connection only when the first of its accounts is due, and of that no more than the next minute holds:
-//! the store is read again and again, a page at a time, as other processes change it. Whose turn it is, [`Lanes`] say.
+//! the store is read again and again, a page at a time, as other processes change it. Whose turn it is, [`super::lanes`] says.
 //! Then the accounts that have been due for longest take off, a few at a time; callers find them as flights like any
 //! other. What cannot be refreshed is taken off the schedule or put off, so that it does not come up again and again.
 
@@ -33,7 +33,9 @@ use crate::{
 const BEGINNING: Duration = Duration::from_secs(10);
 /// What is due later than this is left to a later round.
 const HORIZON: Duration = Duration::from_secs(60);
-/// How long one is whose credential belongs to another app: the connection may be changed back.
+/// How soon an account may be due again: some tokens end before they are planned to be refreshed.
+const LEAST_BETWEEN: Duration = Duration::from_secs(60);
+/// How long one is put off whose credential belongs to another app: the connection may be changed back.
 const OF_ANOTHER_APP: Duration = Duration::from_secs(3600);
 
 /// What the refresher has come to in this process.
@@ -152,6 +154,8 @@ impl Engine {
             Some(now.plus(OF_ANOTHER_APP))
         } else if !may_ask(&account, now) {
             account.facts.next_refresh_at
+        } else if account.was_refreshed_within(LEAST_BETWEEN, now) {
+            account.facts.refreshed_at.map(|at| at.plus(LEAST_BETWEEN))
         } else {
             return Ok(Some(account));
         };
@@ -178,7 +182,9 @@ impl Engine {
         let told = self.flight(account, Urgency::Planned).await;
         let found = self.rows.account(&account.organization, AccountKey::Id(&account.id)).await;
         let is_undone = match found {
-            Ok(found) => found.is_some_and(|found| found.refresh_at == account.refresh_at),
+            Ok(found) => found.is_some_and(|found| {
+                found.refresh_at == account.refresh_at && found.facts.token_epoch == account.facts.token_epoch
+            }),
             Err(_) => true,
         };
         match told {

@@ -209,8 +209,7 @@ mod tests {
             lanes.put(newcomer.clone(), at(1));
             let beside = usize::from(busy.get(&late).copied().unwrap_or(0));
             let organizations = busy.len() + usize::from(beside == 0);
-            let turn = (1..).find(|_| again(&mut lanes) == newcomer).unwrap();
-            prop_assert!(turn <= (beside + 1) * organizations, "{turn}");
+            prop_assert!((0..(beside + 1) * organizations).any(|_| again(&mut lanes) == newcomer));
         }
 
         #[test]

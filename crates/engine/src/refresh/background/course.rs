@@ -160,11 +160,11 @@ impl Course {
         self.known.entry(lane.clone()).or_default()
     }
 
-    /// The accounts of the lane that are left alone at `now`.
-    fn put_off(&mut self, lane: &Lane, now: Timestamp) -> HashSet<String> {
+    /// The accounts of the lane that are on their way, or left alone at `now`.
+    fn passed_over(&mut self, lane: &Lane, now: Timestamp) -> HashSet<String> {
         let Some(known) = self.known.get_mut(lane) else { return HashSet::new() };
         known.put_off.retain(|_, until| *until > now);
-        known.put_off.keys().cloned().collect()
+        known.in_flight.iter().chain(known.put_off.keys()).cloned().collect()
     }
 
     /// Reads one page of connections, when it is time. The first round takes no pauses.
@@ -201,8 +201,8 @@ impl Course {
         while self.in_flight < AT_ONCE {
             let now = engine.clock.now();
             let Some(lane) = self.lanes.take_due(now) else {
-                let next = self.lanes.next().map(|at| Instant::now() + now.until(at));
-                return next.map_or(self.next_page, |next| next.min(self.next_page));
+                let next = self.lanes.next().map_or(HORIZON, |at| now.until(at).min(HORIZON));
+                return self.next_page.min(Instant::now() + next);
             };
             if let Err(error) = self.turn(engine, &lane).await {
                 tracing::warn!(code = error.code(), "a connection's accounts cannot be refreshed");
@@ -217,8 +217,11 @@ impl Course {
     /// One turn of a lane: some of its accounts, those that have been due for longest, take off.
     async fn turn(&mut self, engine: &Arc<Engine>, lane: &Lane) -> Result<()> {
         let key = ConnectionKey::Id(&lane.connection_id);
-        // With a connection its accounts are gone.
-        let Some(connection) = engine.rows.connection(&lane.organization, key).await? else { return Ok(()) };
+        let Some(connection) = engine.rows.connection(&lane.organization, key).await? else {
+            // Its accounts are gone with it.
+            self.known.remove(lane);
+            return Ok(());
+        };
         let now = engine.clock.now();
         let mut room = match self.room(engine, lane, &connection).await? {
             // It is put again when one of its flights ends.
@@ -229,8 +232,8 @@ impl Course {
                 return Ok(());
             }
         };
-        let put_off = self.put_off(lane, now);
-        let limit = u32::try_from(WINDOW + put_off.len()).unwrap_or(u32::MAX);
+        let passed_over = self.passed_over(lane, now);
+        let limit = u32::try_from(WINDOW + passed_over.len()).unwrap_or(u32::MAX);
         let (organization, connection_id) = (lane.organization.as_str(), lane.connection_id.as_str());
         let rows = engine.rows.store.due(organization, connection_id, now.plus(HORIZON), limit).await?;
         let (is_all, mut changed) = (rows.len() < limit as usize, false);
@@ -240,7 +243,10 @@ impl Course {
                 return Ok(());
             }
             let id = &row.account_id;
-            if put_off.contains(id) || engine.flights.concern(id) || engine.is_leased(&lane.organization, id).await? {
+            if passed_over.contains(id)
+                || engine.flights.concern(id)
+                || engine.is_leased(&lane.organization, id).await?
+            {
                 continue;
             }
             match engine.due_account(&connection, id).await {
