@@ -21,6 +21,10 @@ pub(crate) const RETRIED: &str = "a retry within the grace succeeds";
 pub(crate) const LOST: &str = "a rotation is lost, and said to be";
 pub(crate) const ENDED: &str = "a revocation by the person is noticed";
 
+/// What an excuse is for, and what happens on two machines alone.
+pub(crate) const LEFT_BEHIND: &str = "a grant is revoked because a journal was out of reach";
+pub(crate) const OUTRUN: &str = "requests are taken in another order than they were intended";
+
 /// The invariants, and the signs that the model is not vacuous.
 pub(crate) fn properties() -> Vec<Property<Refresh>> {
     vec![
@@ -34,6 +38,11 @@ pub(crate) fn properties() -> Vec<Property<Refresh>> {
         Property::sometimes(HEALED, |_, state: &State| ended(state, Settled::Healed)),
         Property::sometimes(RETRIED, |_, state: &State| state.history.repeated && ended(state, Settled::Stored)),
         Property::sometimes(LOST, |_, state: &State| state.row.status == Status::Ended(Reason::LostRotation)),
+        Property::sometimes(LEFT_BEHIND, |_, state: &State| {
+            let history = &state.history;
+            state.provider.grant == Grant::RevokedByReuse && history.left_behind && !history.lost
+        }),
+        Property::sometimes(OUTRUN, |_, state: &State| state.history.outrun),
         Property::sometimes(ENDED, |_, state: &State| {
             state.row.status == Status::Ended(Reason::Revoked) && state.provider.grant == Grant::RevokedByUser
         }),
