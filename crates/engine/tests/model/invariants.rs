@@ -29,7 +29,7 @@ pub(crate) const OUTRUN: &str = "requests are taken in another order than they w
 pub(crate) fn properties() -> Vec<Property<Refresh>> {
     vec![
         Property::always(I1, one_request_is_in_flight),
-        Property::always(I2, |_, state: &State| !state.history.regressed),
+        Property::always(I2, the_stored_token_is_never_older_than_before),
         Property::always(I3, we_do_not_have_the_grant_revoked),
         Property::always(I4, at_rest_the_stored_token_is_accepted),
         Property::always(I5, an_ended_accounts_token_is_dead),
@@ -52,6 +52,12 @@ pub(crate) fn properties() -> Vec<Property<Refresh>> {
 /// Of an account's requests at most one is on its way, or its answer is; unless a process stood still.
 fn one_request_is_in_flight(model: &Refresh, state: &State) -> bool {
     state.network.len() <= 1 || has_stalled(model, state)
+}
+
+/// A token is only ever replaced by one that the provider issued later; unless a request that stood still made it issue
+/// them in another order than ours.
+fn the_stored_token_is_never_older_than_before(_: &Refresh, state: &State) -> bool {
+    !state.history.regressed || state.history.outrun
 }
 
 /// The provider never takes one of our requests for theft; unless one of the windows has opened, or a process stood

@@ -159,7 +159,7 @@ pub(crate) struct History {
     pub(crate) left_behind: bool,
     /// A request that stood still for longer than its lease was taken after one of a later epoch.
     pub(crate) outrun: bool,
-    /// An older token replaced a newer one.
+    /// A token that was issued earlier replaced one that was issued later.
     pub(crate) regressed: bool,
     /// The provider's last tokens were for a token that it had replaced before.
     pub(crate) repeated: bool,

@@ -123,6 +123,7 @@ impl Refresh {
         state.replicas[id].step = Step::Settled(settled);
     }
 
+    /// Stores a token of a later request than the stored one's, whoever holds the lease by now.
     fn store(&self, state: &mut State, entry: &Entry) -> Settled {
         let Some(Answer::Tokens(token)) = entry.answer else { return Settled::Otherwise };
         let (row, flight) = (&mut state.row, &entry.flight);
@@ -136,7 +137,7 @@ impl Refresh {
         if !is_stored {
             return Settled::Otherwise;
         }
-        state.history.regressed |= token < row.token && !state.history.outrun;
+        state.history.regressed |= token < row.token;
         row.status = Status::Active;
         row.token = token;
         row.token_epoch = flight.epoch;
