@@ -47,7 +47,7 @@ for (const [name, { end, waits }] of Object.entries(ends)) {
         await end(peer)
         held.release()
         await peer.over
-        const { accessToken } = await open().getToken(person(0))
+        const { accessToken } = await open().actions.getToken(person(0))
         t.true(provider.issued.includes(accessToken))
         t.is(refreshes(), 1)
         t.is(provider.reuses, 0)
@@ -57,7 +57,7 @@ for (const [name, { end, waits }] of Object.entries(ends)) {
     const { provider, refreshes, open, peer } = await refreshing(t, 'before')
     await end(peer)
     await peer.over
-    t.truthy((await settled(open())).accessToken)
+    t.truthy((await settled(open().actions)).accessToken)
     t.is(refreshes(), 1)
     t.is(provider.reuses, 0)
   })
@@ -66,7 +66,7 @@ for (const [name, { end, waits }] of Object.entries(ends)) {
     const { open, peer } = await refreshing(t, 'after')
     await end(peer)
     await peer.over
-    const actions = open()
+    const { actions } = open()
     const error = await settled(actions)
     t.is(error.code, 'REAUTHORIZATION_REQUIRED')
     t.is(error.details.reason, 'lost_rotation')
@@ -103,7 +103,7 @@ for (const where of ['before', 'after'])
     worker.terminate()
     held.release()
     await ended
-    const { accessToken } = await open().getToken(person(0))
+    const { accessToken } = await open().actions.getToken(person(0))
     t.true(provider.issued.includes(accessToken))
     t.is(refreshes(), 1)
     t.is(provider.reuses, 0)

@@ -20,7 +20,7 @@ async function eachHasItsToken(t, { provider, refreshes }, actions) {
 
 test('a signal ends the wait at any moment, and never the refresh', async (t) => {
   const stage = await setStage(t, { accounts: moments })
-  const actions = stage.open()
+  const { actions } = stage.open()
   const ended = Array.from({ length: moments }, async (_, turns) => {
     const controller = new AbortController()
     const asked = actions.getToken({ ...person(turns), signal: controller.signal })
@@ -43,7 +43,7 @@ test('a signal ends the wait at any moment, and never the refresh', async (t) =>
 
 test('time ends the wait at any moment, and never the refresh', async (t) => {
   const stage = await setStage(t, { accounts: moments })
-  const actions = stage.open()
+  const { actions } = stage.open()
   const outcomes = await Promise.all(
     Array.from({ length: moments }, (_, number) =>
       actions.getToken({ ...person(number), timeoutMs: 1 + number * 5 }).then(
@@ -63,7 +63,7 @@ test('time ends the wait at any moment, and never the refresh', async (t) => {
 for (const where of ['before', 'after'])
   test(`a hundred callers give up while the request is under way: held ${where} its answer was made`, async (t) => {
     const { provider, refreshes, open } = await setStage(t)
-    const actions = open()
+    const { actions } = open()
     const controller = new AbortController()
     const held = provider.hold(where)
     const asked = Array.from({ length: 100 }, (_, caller) =>
@@ -85,7 +85,7 @@ for (const where of ['before', 'after'])
 
 test('a caller that gives up before the refresh begins, and comes no more, leaves nothing half done', async (t) => {
   const { provider, refreshes, open } = await setStage(t)
-  const actions = open()
+  const { actions } = open()
   t.is((await failure(() => actions.getToken({ ...person(0), signal: AbortSignal.abort() }))).name, 'AbortError')
   t.is(refreshes(), 0)
   t.true(provider.issued.includes((await actions.getToken(person(0))).accessToken))

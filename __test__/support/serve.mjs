@@ -7,7 +7,8 @@ import { once } from 'node:events'
  * that a browser takes it for another site than the application's.
  */
 export async function serve(listener) {
-  const server = createServer(listener)
+  // On a busy machine, Node would close a connection just as it is used again.
+  const server = createServer({ keepAliveTimeout: 120_000 }, listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {

@@ -64,8 +64,8 @@ export async function setStage(t, { accounts = 1, expiresIn, folder = ownFolder(
     /** Opens the store in this process. */
     open() {
       const opened = new Onbehalf(options)
-      t.teardown(() => opened.close())
-      return opened.actions
+      t.teardown(opened.close)
+      return opened
     },
   }
 }
