@@ -6,7 +6,7 @@ import { person, setStage } from './support/stage.mjs'
 /** How many accounts four processes share. `MANY_ACCOUNTS` says how many; a release is tried with a thousand. */
 const many = Number(process.env.MANY_ACCOUNTS ?? 250)
 /** How many refreshes they need in all. */
-const enough = Math.max(2000, 3 * many)
+const enough = Math.max(1500, 3 * many)
 /** How many calls a process has under way. */
 const lanes = 16
 
