@@ -7,8 +7,8 @@ import { once } from 'node:events'
  * that a browser takes it for another site than the application's.
  */
 export async function serve(listener) {
-  // On a busy machine, Node would close a connection just as it is used again.
-  const server = createServer({ keepAliveTimeout: 120_000 }, listener)
+  // Longer than a client keeps a connection: a server that closes one just as a request comes loses that request.
+  const server = createServer({ keepAliveTimeout: 60_000 }, listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
