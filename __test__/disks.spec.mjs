@@ -1,4 +1,9 @@
 /** Disks that fail: no refresh token is spent that could not be replaced, and the error says what to do (F12–F15). */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import test from 'ava'
 
 import { faultyDisk, hasFaultyDisk } from './support/faulty-disk.mjs'
@@ -80,3 +85,61 @@ onFaultyDisk('a disk that is read-only from the first is no store', async (t) =>
   t.is(await token(fresh, start()), 'STORE_READ_ONLY')
   t.is(refreshes(), 1)
 })
+
+// Only root may mount one, and not in every container.
+const onSmallDisk = mayMount() ? test : test.skip
+
+onSmallDisk('a file system that fills up starts no refresh, and takes up again when there is room', async (t) => {
+  const { folder, unmount } = mountSmallDisk()
+  t.teardown(unmount)
+  const { provider, refreshes, start } = await setStage(t, { accounts: 2, folder })
+  const peer = start()
+  const token = async (account) => {
+    const { answer, failure } = await peer.ask('getToken', account)
+    return failure?.code ?? answer.accessToken
+  }
+  const valid = await token(fresh)
+  fill(join(folder, 'filler'))
+  t.is(await token(ended), 'STORE_FULL')
+  t.is(await token(fresh), valid)
+  t.is(refreshes(), 1)
+  rmSync(join(folder, 'filler'))
+  t.true(provider.issued.includes(await token(ended)))
+  t.is(refreshes(), 2)
+  t.is(provider.reuses, 0)
+})
+
+/** Mounts a file system of a few megabytes in memory: its folder, and how it ends. */
+function mountSmallDisk() {
+  const folder = mkdtempSync(join(tmpdir(), 'onbehalf-small-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'none', folder], { stdio: 'ignore' })
+  } catch (error) {
+    rmdirSync(folder)
+    throw error
+  }
+  const unmount = () => {
+    execFileSync('umount', [folder])
+    rmdirSync(folder)
+  }
+  return { folder, unmount }
+}
+
+function mayMount() {
+  try {
+    mountSmallDisk().unmount()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Writes a file until nothing has room any more. */
+function fill(path) {
+  for (const block of [2 ** 20, 2 ** 12, 1])
+    try {
+      for (;;) writeFileSync(path, Buffer.alloc(block), { flag: 'a' })
+    } catch (error) {
+      if (error.code !== 'ENOSPC') throw error
+    }
+}
