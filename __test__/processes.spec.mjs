@@ -74,14 +74,9 @@ test('processes that need the same token ask for it once', async (t) => {
 
 test('a process that is killed while it refreshes holds no other up, and takes nothing with it', async (t) => {
   const { provider, first, second } = await connected(t, { expiresIn: 20 })
-  const arrived = deferred()
-  provider.aroundToken = () => {
-    provider.aroundToken = (context, next) => next()
-    arrived.resolve()
-    return new Promise(() => {})
-  }
+  const held = provider.hold('before')
   first.ask('getToken', account)
-  await arrived.promise
+  await held.arrived
   const waiting = second.ask('getToken', account)
   await first.kill()
   t.truthy((await waiting).answer?.accessToken)
@@ -118,12 +113,6 @@ test('processes that make a store at once share it', async (t) => {
   const made = await Promise.all(peers.map((peer) => peer.ask('getOrCreateConnectedAccount', account)))
   t.is(new Set(made.map(({ answer }) => answer.connectedAccount.id)).size, 1)
 })
-
-function deferred() {
-  let resolve
-  const promise = new Promise((resolved) => (resolve = resolved))
-  return { promise, resolve }
-}
 
 /** What `call` comes to once it doesn't fail: a port changes hands in a quarter of a second. */
 async function eventually(call) {

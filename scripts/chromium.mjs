@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-import { Failed, isProgram, main, must, onPath, packaged, say } from './run.mjs'
+import { Failed, aptInstall, isProgram, main, must, onPath, packaged, say } from './run.mjs'
 
 /** Starts without a screen, within a container, and without a word to anyone but the pages that it is sent to. */
 export const launchArguments = [
@@ -66,9 +66,7 @@ export async function requireChromium() {
   const root = process.getuid?.() === 0
   if (root && (await isDebian())) {
     say('Installing Chromium with apt-get…')
-    const env = { DEBIAN_FRONTEND: 'noninteractive' }
-    await must('apt-get', ['update'], { env })
-    await must('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium'], { env })
+    await aptInstall('chromium')
   } else {
     say('Downloading a Chromium with Playwright…')
     await must(...packaged('playwright-core/cli.js', 'install', 'chromium', ...(root ? ['--with-deps'] : [])))

@@ -53,6 +53,13 @@ export function npm(args, options) {
   return must('npm', args, { ...options, shell: process.platform === 'win32' })
 }
 
+/** Installs a package of Debian's or Ubuntu's, which only root may. */
+export async function aptInstall(name) {
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  await must('apt-get', ['update'], { env })
+  await must('apt-get', ['install', '--yes', '--no-install-recommends', name], { env })
+}
+
 /** A program in one of the folders of `PATH`, or `undefined`. */
 export function onPath(name) {
   const file = process.platform === 'win32' ? `${name}.exe` : name

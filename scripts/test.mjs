@@ -7,6 +7,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { requireChromium } from './chromium.mjs'
+import { offerFaketime } from './faketime.mjs'
 import { ready } from './ready.mjs'
 import { Failed, main, packaged, root, run, say } from './run.mjs'
 
@@ -50,6 +51,7 @@ await main(async () => {
 
   await ready()
   process.env.CHROME_PATH = await requireChromium()
+  await offerFaketime()
 
   const results = []
   for (const name of chosen.length ? chosen : Object.keys(runners)) {

@@ -9,6 +9,7 @@ import { generateKeyPairSync } from 'node:crypto'
 
 import { Provider } from 'oidc-provider'
 
+import { deferred } from './deferred.mjs'
 import { bytesOf, serve } from './serve.mjs'
 
 /** The person who has an account there. */
@@ -71,8 +72,14 @@ export async function startProvider({ redirectUris, expiresIn = 3600 }) {
     issued: rows.issued,
     /** Every request to the API: `{ method, url, status }`. */
     apiRequests: [],
+    /** How often a grant was ended because a refresh token of it came twice. */
+    reuses: 0,
     /** Koa middleware around the token endpoint: a test may hold, refuse or lose an answer with it. */
     aroundToken: (context, next) => next(),
+    /** Holds the next token request as it is. */
+    hold: (where) => hold(handle, where),
+    /** What a person's consent would bring: `{ accessToken, refreshToken }`. */
+    grant: () => mint(provider, clientId),
     /** Makes every access token stop working, as time does. */
     expireAccessTokens: () => rows.forget('AccessToken'),
     /** Ends every grant, as a person does on their account's page. */
@@ -80,6 +87,7 @@ export async function startProvider({ redirectUris, expiresIn = 3600 }) {
     close: server.close,
   }
 
+  provider.on('grant.revoked', () => handle.reuses++)
   provider.use(async (context, next) => {
     if (context.path !== '/token') return next()
     await handle.aroundToken(context, next)
@@ -94,6 +102,34 @@ export async function startProvider({ redirectUris, expiresIn = 3600 }) {
     handle.apiRequests.push({ method: request.method, url: request.url, status: response.statusCode })
   }
   return handle
+}
+
+/**
+ * Holds one token request: `before` the server has seen it, or `after` it has answered, so that only the answer can be
+ * lost. It has `arrived`; `release` lets it go on. One that is never released is never answered.
+ */
+function hold(handle, where) {
+  const { aroundToken } = handle
+  const [arrived, released] = [deferred(), deferred()]
+  handle.aroundToken = async (context, next) => {
+    handle.aroundToken = aroundToken
+    if (where === 'after') await next()
+    arrived.resolve()
+    await released.promise
+    if (where === 'before') await next()
+  }
+  return { arrived: arrived.promise, release: released.resolve }
+}
+
+/** Without the browser, so that a thousand are quickly made. */
+async function mint(provider, clientId) {
+  const scope = 'email offline_access'
+  const grant = new provider.Grant({ accountId: grace.id, clientId })
+  grant.addOIDCScope(scope)
+  const client = await provider.Client.find(clientId)
+  const token = { accountId: grace.id, client, grantId: await grant.save(), gty: 'authorization_code', scope }
+  const [accessToken, refreshToken] = [new provider.AccessToken(token), new provider.RefreshToken(token)]
+  return { accessToken: await accessToken.save(), refreshToken: await refreshToken.save() }
 }
 
 /** The provider's own page: one person, who agrees or refuses. */

@@ -61,8 +61,10 @@ test('the strict provider rotates refresh tokens, and the reuse of one ends the 
   const second = await refresh(first)
   t.is(second.status, 200)
   t.not(second.refresh_token, first.refresh_token)
+  t.is(provider.reuses, 0)
   t.like(await refresh(first), { status: 400, error: 'invalid_grant' })
   t.like(await refresh(second), { status: 400, error: 'invalid_grant' })
+  t.is(provider.reuses, 1)
   t.deepEqual(provider.tokenRequests, [
     { grantType: 'authorization_code', status: 200 },
     { grantType: 'refresh_token', status: 200 },
@@ -95,6 +97,25 @@ test('a test may stand in for the token endpoint, and end every grant', async (t
   provider.aroundToken = aroundToken
   provider.revoke()
   t.like(await refresh(), { status: 400, error: 'invalid_grant' })
+})
+
+test('the strict provider grants without a browser, and holds a request before or after it was answered', async (t) => {
+  const { app, provider } = await stage(t)
+  let { refreshToken: refresh_token } = await provider.grant()
+  for (const [where, answered] of [
+    ['before', 0],
+    ['after', 2],
+  ]) {
+    const held = provider.hold(where)
+    const before = provider.issued.length
+    const asked = app.token(provider, { grant_type: 'refresh_token', refresh_token }, basic)
+    await held.arrived
+    t.is(provider.issued.length - before, answered)
+    held.release()
+    const answer = await asked
+    t.is(answer.status, 200)
+    refresh_token = answer.refresh_token
+  }
 })
 
 async function stage(t) {
