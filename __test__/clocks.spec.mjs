@@ -5,6 +5,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import test from 'ava'
 
@@ -94,3 +95,22 @@ for (const [name, jump] of Object.entries(jumps)) {
     t.is(provider.reuses, 0)
   })
 }
+
+onMovedClock('a token ends when its time is over, though the clock has jumped back', async (t) => {
+  const { start, move, token } = await onClock(t, { accounts: 1, expiresIn: 2 })
+  const peer = start()
+  const first = await token(peer, person(0))
+  move('-1h')
+  await pause(2500)
+  t.not(await token(peer, person(0)), first)
+})
+
+onMovedClock('a token that came while the clock was a year ahead ends in its time', async (t) => {
+  const { start, move, token } = await onClock(t, { accounts: 1, expiresIn: 2 })
+  move('+1y')
+  const peer = start()
+  const first = await token(peer, person(0))
+  move('+0')
+  await pause(2500)
+  t.not(await token(peer, person(0)), first)
+})

@@ -165,6 +165,7 @@ pub(crate) fn reauthorization(connection: &StoredConnection, account: &StoredAcc
 
 fn meets(account: &StoredAccount, need: Need, now: Timestamp) -> bool {
     match need {
+        Need::ValidFor(_) if account.is_from_later_than(now) => false,
         // A token of unknown life is good until the provider says otherwise.
         Need::ValidFor(least) => account.expires_at.is_none_or(|end| end > now.plus(least.max(LEAST_VALIDITY))),
         Need::NewerThan(epoch) => account.facts.token_epoch > epoch,

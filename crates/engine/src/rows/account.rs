@@ -16,6 +16,8 @@ use crate::{
 };
 
 const TABLE: &str = "accounts";
+/// As far as a clock is set back in the course of things: no further than what is left of a token that is handed out.
+const CORRECTION: Duration = Duration::from_secs(30);
 
 /// Everything of an account that is no secret and no column.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +130,13 @@ impl StoredAccount {
     }
 
     pub(crate) fn was_refreshed_within(&self, span: Duration, now: Timestamp) -> bool {
-        self.facts.refreshed_at.is_some_and(|at| now < at.plus(span))
+        self.facts.refreshed_at.is_some_and(|at| now < at.plus(span)) && !self.is_from_later_than(now)
+    }
+
+    /// Whether the token came at a moment that is still to come, by more than clocks are corrected: the clock was set back
+    /// since, and no longer tells when the token ends.
+    pub(crate) fn is_from_later_than(&self, now: Timestamp) -> bool {
+        self.facts.refreshed_at.is_some_and(|at| at > now.plus(CORRECTION))
     }
 
     fn place(&self) -> Place<'_> {
