@@ -38,7 +38,9 @@ export async function setStage(t, { accounts = 1, expiresIn, folder = ownFolder(
   t.teardown(provider.close)
   const { clientId, clientSecret, endpoints } = provider
   const connections = { app: { connector: 'strict', clientId, clientSecret, endpoints } }
-  const options = { store: join(folder, 'store.db'), key, port: 0, connectors, connections }
+  // What is asked of the provider, a test decides.
+  const backgroundRefresh = false
+  const options = { store: join(folder, 'store.db'), key, port: 0, connectors, connections, backgroundRefresh }
 
   const onbehalf = new Onbehalf(options)
   for (let number = 0; number < accounts; number += together)

@@ -36,7 +36,11 @@ impl Engine {
         account.status = Status::Active;
         account.expires_at = grant.expires_at;
         account.refresh_at = match grant.credential.refresh_token() {
-            Some(_) => plan::refresh_at(now, grant.expires_at, None, &*self.random)?,
+            Some(_) => {
+                let connection = self.connection_by_id(&account.organization, &account.connection_id).await?;
+                let keep_alive_after = self.setup(&connection)?.profile().keep_alive_after();
+                plan::refresh_at(now, grant.expires_at, keep_alive_after, &*self.random)?
+            }
             None => None,
         };
         account.updated_at = now;

@@ -23,13 +23,14 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::{sync::OnceCell, time::Instant};
 use url::Url;
 
 use super::{
-    Egress, Failure,
+    Egress, Failure, LONGEST,
     body::{Incoming, Outgoing},
     guard::{Guard, is_localhost},
+    patiently,
 };
 use crate::{Error, Result};
 
@@ -108,7 +109,7 @@ impl HttpEgress {
         patience: Duration,
     ) -> Result<http::Response<Incoming>, Failure> {
         let client = self.client().await?;
-        match timeout(patience, client.execute(request)).await {
+        match patiently(Instant::now() + patience.min(LONGEST), client.execute(request)).await {
             Ok(Ok(answer)) => Ok(opened(answer)),
             Ok(Err(error)) => Err(failure(&error)),
             Err(_) => Err(Failure::Unknown { reason: "deadline", partial: None }),

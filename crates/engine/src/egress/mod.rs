@@ -10,12 +10,12 @@ pub mod headers;
 pub mod target;
 pub mod upload;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::{Method, header};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 
 use self::body::{Incoming, Outgoing};
 
@@ -105,6 +105,19 @@ fn announced(answer: &http::Response<Incoming>) -> Option<u64> {
     answer.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// What comes of `work` until the deadline. A process that stood still meanwhile has it passed before it could look at
+/// what had arrived: so there is one more look, which takes no time where there is nothing to see.
+async fn patiently<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut work = pin!(work);
+    match timeout_at(deadline, &mut work).await {
+        Ok(done) => Ok(done),
+        Err(_) => timeout(LAST_LOOK, work).await,
+    }
+}
+
+/// How long the last look takes at most.
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
 /// Reads an answer to its end, or to the deadline, or to one byte more than `most`.
 async fn read(
     answer: http::Response<Incoming>,
@@ -114,7 +127,10 @@ async fn read(
     let (parts, mut incoming) = answer.into_parts();
     let mut body = BytesMut::new();
     let reason = loop {
-        match timeout_at(deadline, incoming.chunk()).await {
+        if Instant::now() > deadline + LAST_LOOK {
+            break "deadline";
+        }
+        match patiently(deadline, incoming.chunk()).await {
             Ok(Ok(Some(chunk))) if chunk.len() > most - body.len() => return Err(Failure::TooLarge),
             Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
             Ok(Ok(None)) => return Ok(http::Response::from_parts(parts, body.freeze())),

@@ -180,5 +180,6 @@ fn is_valid(account: &StoredAccount, need: Need, now: Timestamp) -> bool {
 
 /// Whether the provider may be asked now, after what it answered last.
 pub(crate) fn may_ask(account: &StoredAccount, now: Timestamp) -> bool {
-    account.facts.next_refresh_at.is_none_or(|at| at <= now)
+    // What was noted by a clock that has been set back since tells nothing.
+    account.facts.next_refresh_at.is_none_or(|at| at <= now) || account.was_written_later_than(now)
 }

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use indexmap::IndexMap;
 
 use super::{LEAST_VALIDITY, lease::release, plan, reauthorization};
 use crate::{
@@ -96,9 +95,7 @@ impl Engine {
         }
         let told = match outcome {
             Outcome::Ok(tokens) => {
-                let (kept, secrets) = (setup.kept_from_token(&tokens), setup.secrets_from_token(&tokens));
-                let cleared = self.clear_fault(&connection);
-                self.store_refreshed(account, *epoch, &tokens, &kept, &secrets, cleared).await?;
+                self.store_refreshed(account, *epoch, &tokens, &setup).await?;
                 Ok(())
             }
             Outcome::Definitive { error } => {
@@ -283,13 +280,13 @@ impl Engine {
         account: StoredAccount,
         epoch: u64,
         tokens: &TokenSet,
-        kept: &IndexMap<String, String>,
-        secrets: &IndexMap<String, Secret>,
-        cleared: Option<Change>,
+        setup: &Setup<'_>,
     ) -> Result<()> {
         let now = self.clock.now();
-        let refresh_at = plan::refresh_at(now, tokens.expires_at, None, &*self.random)?;
-        self.renew(account, epoch, cleared, |account, own| {
+        let keep_alive_after = setup.profile().keep_alive_after();
+        let refresh_at = plan::refresh_at(now, tokens.expires_at, keep_alive_after, &*self.random)?;
+        let (kept, secrets) = (setup.kept_from_token(tokens), setup.secrets_from_token(tokens));
+        self.renew(account, epoch, self.clear_fault(setup.connection), |account, own| {
             own.access_token = tokens.access_token.clone();
             // RFC 6749 §6: a new refresh token replaces the old one; where none came, the old one stays.
             if let Some(refresh_token) = &tokens.refresh_token {
@@ -302,6 +299,7 @@ impl Engine {
             account.facts.kept.extend(kept.clone());
             account.facts.scopes_granted = tokens.scopes.clone();
             account.facts.refreshed_at = Some(now);
+            account.facts.reason = None;
             // What a later request has left in doubt stays so.
             if account.facts.request_epoch <= epoch {
                 account.facts.clear_failures();
@@ -318,6 +316,12 @@ impl Engine {
             own.refresh_token = Some(refresh_token.clone());
             // The access token that it came with is lost, and the old one may have ended with the old refresh token.
             account.expires_at = Some(now);
+            account.status = Status::Active;
+            if account.facts.request_epoch > epoch {
+                // What a later request has left in doubt stays so.
+                return;
+            }
+            account.facts.reason = None;
             account.facts.doubtful = false;
             account.facts.refused = None;
             account.facts.failed_refreshes += 1;

@@ -139,6 +139,11 @@ impl StoredAccount {
         self.facts.refreshed_at.is_some_and(|at| at > now.plus(CORRECTION))
     }
 
+    /// The same of whatever was last noted of the account.
+    pub(crate) fn was_written_later_than(&self, now: Timestamp) -> bool {
+        self.updated_at > now.plus(CORRECTION)
+    }
+
     fn place(&self) -> Place<'_> {
         Place {
             table: TABLE,

@@ -37,8 +37,6 @@ const WINDOW: usize = 100;
 
 /// The longest pause of a connection whose refreshes fail, or that is not to be used.
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// How long a connection is left alone whose provider has no room.
-const NO_ROOM: Duration = Duration::from_secs(1);
 /// How long an account is left alone that is due still after its flight.
 const PUT_OFF: Duration = Duration::from_secs(300);
 
@@ -281,8 +279,9 @@ impl Course {
         if let Some(fault) = fault.as_ref().filter(|fault| fault.next_try > now) {
             return Ok(Room::NotBefore(fault.next_try));
         }
-        if !engine.has_room(connection) {
-            return Ok(Room::NotBefore(now.plus(NO_ROOM)));
+        let room_at = engine.room_at(connection);
+        if room_at > now {
+            return Ok(Room::NotBefore(room_at));
         }
         let known = self.known.get(lane);
         // After a failure one goes ahead, and the others follow when it has come through.
