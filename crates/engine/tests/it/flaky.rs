@@ -1,8 +1,11 @@
 //! A store that is busy, or whose disk is full, when a test says so, and whose commits a test can watch.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -30,6 +33,7 @@ pub(crate) struct Flaky<S: ?Sized> {
     full: AtomicBool,
     busy: AtomicBool,
     watch: Option<Arc<dyn Watch>>,
+    ahead: Duration,
 }
 
 impl<S: ?Sized> std::fmt::Debug for Flaky<S> {
@@ -43,16 +47,12 @@ impl<S: ?Sized> Flaky<S> {
     where
         S: Sized,
     {
-        Self::of(Arc::new(store), None)
+        Self::of(Arc::new(store), None, Duration::ZERO)
     }
 
-    /// A store that is well, with someone who watches it.
-    pub(crate) fn watched(store: Arc<S>, watch: Arc<dyn Watch>) -> Self {
-        Self::of(store, Some(watch))
-    }
-
-    fn of(store: Arc<S>, watch: Option<Arc<dyn Watch>>) -> Self {
-        Self { store, full: AtomicBool::new(false), busy: AtomicBool::new(false), watch }
+    /// A store with someone who watches it, or without, whose clock is ahead by so much.
+    pub(crate) fn of(store: Arc<S>, watch: Option<Arc<dyn Watch>>, ahead: Duration) -> Self {
+        Self { store, full: AtomicBool::new(false), busy: AtomicBool::new(false), watch, ahead }
     }
 
     pub(crate) fn set_full(&self, full: bool) {
@@ -122,7 +122,7 @@ impl<S: Store + ?Sized> Store for Flaky<S> {
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        self.store.now().await
+        Ok(self.store.now().await?.plus(self.ahead))
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {

@@ -65,8 +65,9 @@ async fn plays_its_part() {
     let Some(part) = std::env::var_os(PART) else { return };
     let part: Part = serde_json::from_str(part.to_str().unwrap()).unwrap();
     let parking = Parking::new(part.at);
+    let ahead = Duration::from_millis(u64::try_from(part.now - NOW).unwrap());
     let store = StoreLocation::File(part.folder.join("store.db"));
-    let environment = Environment::with(store, &part.provider, NOW, part.timing(), Some(parking.clone())).await;
+    let environment = Environment::with(store, &part.provider, NOW, part.timing(), ahead, Some(parking.clone())).await;
     match part.act {
         Act::Exchange => {
             parking.arm();

@@ -37,7 +37,8 @@ async fn an_answer_loses_nothing_once_the_refresh_token_is_here() {
 async fn cut_everywhere(policy: Policy, otherwise: &'static str) {
     let provider = Provider::start(policy).await;
     let address = provider.address.to_string();
-    let environment = Environment::with(StoreLocation::Memory, &address, NOW, Timing::default(), None).await;
+    let environment =
+        Environment::with(StoreLocation::Memory, &address, NOW, Timing::default(), Duration::ZERO, None).await;
     let mut length = 0;
     let mut person = String::new();
     // The first refresh says how long an answer is.

@@ -14,7 +14,7 @@ use onbehalf_engine::{
     vault::KeySource,
 };
 
-use crate::parking::Parking;
+use crate::{parking::Parking, refresh::NOW};
 
 /// What a connector says that knows nothing of its provider. An `invalid_grant` is confirmed at once, so that no test
 /// waits.
@@ -45,15 +45,18 @@ impl Environment {
     /// Opens it at a provider's address and at a moment, in milliseconds; `parking` stands between it and the world.
     pub(crate) async fn open(folder: &Path, provider: &str, now: i64, parking: Option<Arc<Parking>>) -> Self {
         let store = StoreLocation::File(folder.join("store.db"));
-        Self::with(store, provider, now, Timing::default(), parking).await
+        // By then every lease of an earlier moment is over.
+        let ahead = Duration::from_millis(u64::try_from(now - NOW).unwrap());
+        Self::with(store, provider, now, Timing::default(), ahead, parking).await
     }
 
-    /// The same, where leases and requests last as long as this.
+    /// The same, where leases and requests last as long as this, and the store's clock is ahead by so much.
     pub(crate) async fn with(
         store: StoreLocation,
         provider: &str,
         now: i64,
         timing: Timing,
+        ahead: Duration,
         parking: Option<Arc<Parking>>,
     ) -> Self {
         let at = |path: &str| Some(format!("http://{provider}{path}").parse().unwrap());
@@ -65,10 +68,7 @@ impl Environment {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(now)));
         let around = |parts| {
             let parts = Parts { clock: clock.clone(), ..parts };
-            match parking {
-                Some(parking) => parking.around(parts),
-                None => parts,
-            }
+            parking.unwrap_or_else(|| Parking::new(None)).around(parts, ahead)
         };
         let engine = Engine::open_with(settings, around).await.unwrap();
         Self { engine, clock }

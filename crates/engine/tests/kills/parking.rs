@@ -85,10 +85,10 @@ impl Parking {
         self.announces.store(true, Ordering::SeqCst);
     }
 
-    /// The parts of an environment, with this around its store and its way out.
-    pub(crate) fn around(self: Arc<Self>, parts: Parts) -> Parts {
+    /// The parts of an environment, with this around its store, whose clock is ahead by so much, and its way out.
+    pub(crate) fn around(self: Arc<Self>, parts: Parts, ahead: Duration) -> Parts {
         Parts {
-            store: Arc::new(Flaky::watched(parts.store, self.clone())),
+            store: Arc::new(Flaky::of(parts.store, Some(self.clone()), ahead)),
             egress: Arc::new(Watched { egress: parts.egress, parking: self }),
             ..parts
         }

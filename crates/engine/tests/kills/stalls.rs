@@ -41,9 +41,11 @@ const TABLE: [(Step, [(Policy, Found); 3]); 6] = [
 
 /// What the engine does not keep yet. Whoever mends one takes it from here.
 #[rustfmt::skip]
-const NOT_YET: [(Step, Policy, Found); 4] = [
+const NOT_YET: [(Step, Policy, Found); 5] = [
     // The answer waits in the socket, but the time of the request has run out, and that is noticed first.
     (Step::AfterAsk,      Policy::SingleUse,     ("lost_rotation", 0)),
+    // The same while the body's end is read: the token is salvaged, and the account that has it stays expired.
+    (Step::BeforeJournal, Policy::SingleUse,     ("lost_rotation", 0)),
     // The late token clears the doubt that the other's request has left, and its end looks like the person's will.
     (Step::AfterAsk,      Policy::RevokesFamily, ("revoked", 1)),
     (Step::BeforeJournal, Policy::RevokesFamily, ("revoked", 1)),
@@ -82,7 +84,7 @@ async fn stalled(step: Step, policy: Policy) -> Found {
     process.signal(Signal::STOP);
 
     let store = StoreLocation::File(folder.path().join("store.db"));
-    let beside = Environment::with(store, &part.provider, NOW + 4_000_000, part.timing(), None).await;
+    let beside = Environment::with(store, &part.provider, NOW + 4_000_000, part.timing(), Duration::ZERO, None).await;
     let (told, ()) = tokio::join!(beside.token(PERSON), tokio::time::sleep(part.timing().lease));
     if let Some(hold) = hold {
         hold.release.notify_one();
