@@ -1,6 +1,12 @@
-//! A store that is busy, or whose disk is full, when a test says so.
+//! A store that is busy, or whose disk is full, when a test says so, and whose commits a test can watch.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use onbehalf_engine::{
@@ -12,16 +18,41 @@ use onbehalf_engine::{
     time::Timestamp,
 };
 
-#[derive(Debug)]
-pub(crate) struct Flaky<S> {
-    store: S,
-    full: AtomicBool,
-    busy: AtomicBool,
+/// Who is told of every commit, and may hold it up.
+#[async_trait]
+pub(crate) trait Watch: Send + Sync + 'static {
+    /// These changes are about to be committed.
+    async fn commits(&self, changes: &[Change]);
+
+    /// They were; whoever committed them does not know yet.
+    async fn committed(&self, changes: &[Change]);
 }
 
-impl<S> Flaky<S> {
-    pub(crate) fn new(store: S) -> Self {
-        Self { store, full: AtomicBool::new(false), busy: AtomicBool::new(false) }
+pub(crate) struct Flaky<S: ?Sized> {
+    store: Arc<S>,
+    full: AtomicBool,
+    busy: AtomicBool,
+    watch: Option<Arc<dyn Watch>>,
+    ahead: Duration,
+}
+
+impl<S: ?Sized> std::fmt::Debug for Flaky<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Flaky")
+    }
+}
+
+impl<S: ?Sized> Flaky<S> {
+    pub(crate) fn new(store: S) -> Self
+    where
+        S: Sized,
+    {
+        Self::of(Arc::new(store), None, Duration::ZERO)
+    }
+
+    /// A store with someone who watches it, or without, whose clock is ahead by so much.
+    pub(crate) fn of(store: Arc<S>, watch: Option<Arc<dyn Watch>>, ahead: Duration) -> Self {
+        Self { store, full: AtomicBool::new(false), busy: AtomicBool::new(false), watch, ahead }
     }
 
     pub(crate) fn set_full(&self, full: bool) {
@@ -35,7 +66,7 @@ impl<S> Flaky<S> {
 }
 
 #[async_trait]
-impl<S: Store> Store for Flaky<S> {
+impl<S: Store + ?Sized> Store for Flaky<S> {
     async fn meta(&self) -> Result<Option<Meta>> {
         self.store.meta().await
     }
@@ -91,14 +122,21 @@ impl<S: Store> Store for Flaky<S> {
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        self.store.now().await
+        Ok(self.store.now().await?.plus(self.ahead))
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {
         if self.busy.swap(false, Ordering::SeqCst) {
             return Err(Error::StoreBusy);
         }
-        if self.full.load(Ordering::SeqCst) { Err(Error::StoreFull) } else { self.store.commit(changes).await }
+        if self.full.load(Ordering::SeqCst) {
+            return Err(Error::StoreFull);
+        }
+        let Some(watch) = &self.watch else { return self.store.commit(changes).await };
+        watch.commits(&changes).await;
+        let commit = self.store.commit(changes.clone()).await;
+        watch.committed(&changes).await;
+        commit
     }
 
     async fn version(&self) -> Result<i64> {

@@ -23,4 +23,5 @@ mod rows;
 mod static_world;
 mod streaming;
 mod submit;
+mod wire;
 mod world;

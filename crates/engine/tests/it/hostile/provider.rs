@@ -17,6 +17,9 @@ use tokio::{
     sync::Notify,
 };
 
+use crate::wire;
+pub(super) use crate::wire::message;
+
 /// What becomes of one connection. Behind the last step the provider closes it.
 pub(super) type Script = Vec<Step>;
 
@@ -53,13 +56,6 @@ pub(super) fn answers(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Scr
 /// An answer in JSON.
 pub(super) fn json(status: u16, body: impl AsRef<[u8]>) -> Script {
     answers(status, "content-type: application/json\r\n", body)
-}
-
-/// An answer as HTTP/1.1 writes it.
-pub(super) fn message(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head =
-        format!("HTTP/1.1 {status} Said\r\n{headers}connection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-    [head.as_bytes(), body].concat()
 }
 
 pub(super) struct Provider {
@@ -193,20 +189,9 @@ impl Connection {
         Some(())
     }
 
-    /// One request: its head, and as much body as it announces.
+    /// One request, which is kept.
     async fn request(&mut self) -> Option<String> {
-        let mut request = Vec::new();
-        let head = loop {
-            if let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end + 4;
-            }
-            request.push(self.stream.read_u8().await.ok()?);
-        };
-        let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
-        let announced = text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
-        request.resize(head + announced.unwrap_or(0), 0);
-        self.stream.read_exact(&mut request[head..]).await.ok()?;
-        let request = String::from_utf8_lossy(&request).into_owned();
+        let request = wire::request(&mut self.stream).await?;
         self.state.lock().unwrap().requests.push(request.clone());
         Some(request)
     }

@@ -1,0 +1,107 @@
+//! A process that stands still for longer than its lease, beside one that goes on (F23).
+//!
+//! The other takes the lease over when its time is up. What the first does when it moves again changes nothing that is
+//! newer; but a token that nobody else has is taken, however late.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use onbehalf_engine::StoreLocation;
+use rustix::process::Signal;
+use tempfile::tempdir;
+
+use crate::{
+    child::{Act, PERSON, Part, Process, soon},
+    environment::Environment,
+    parking::Step,
+    provider::{Kind, Policy, Provider},
+    refresh::{AT_A_TIME, NOW, settled},
+};
+
+/// A request, the network's bound, a lease, in milliseconds.
+const TIMING: [u64; 3] = [2000, 2500, 3000];
+
+/// What is found in the end: the status, or the reason for `EXPIRED`; and how many grants the provider ended.
+type Found = (&'static str, usize);
+const ACTIVE: Found = ("ACTIVE", 0);
+/// The other asked again because it had to, and the provider took the token for stolen.
+const STOLEN: Found = ("lost_rotation", 1);
+
+/// A single-use token's successor is in the first process alone. While that stands still the account is given up, and it
+/// lives again when the late token arrives.
+#[rustfmt::skip]
+const TABLE: [(Step, [(Policy, Found); 3]); 6] = [
+    (Step::BeforeIntend,  [(Policy::RevokesFamily, ACTIVE), (Policy::GraceSame, ACTIVE), (Policy::SingleUse, ACTIVE)]),
+    (Step::AfterIntend,   [(Policy::RevokesFamily, ACTIVE), (Policy::GraceSame, ACTIVE), (Policy::SingleUse, ACTIVE)]),
+    (Step::AfterMarkSent, [(Policy::RevokesFamily, ACTIVE), (Policy::GraceSame, ACTIVE), (Policy::SingleUse, ACTIVE)]),
+    (Step::AfterAsk,      [(Policy::RevokesFamily, STOLEN), (Policy::GraceSame, ACTIVE), (Policy::SingleUse, ACTIVE)]),
+    (Step::BeforeJournal, [(Policy::RevokesFamily, STOLEN), (Policy::GraceSame, ACTIVE), (Policy::SingleUse, ACTIVE)]),
+    (Step::BeforeSettle,  [(Policy::RevokesFamily, STOLEN), (Policy::GraceSame, ACTIVE), (Policy::SingleUse, ACTIVE)]),
+];
+
+/// What the engine does not keep yet. Whoever mends one takes it from here.
+#[rustfmt::skip]
+const NOT_YET: [(Step, Policy, Found); 5] = [
+    // The answer waits in the socket, but the time of the request has run out, and that is noticed first.
+    (Step::AfterAsk,      Policy::SingleUse,     ("lost_rotation", 0)),
+    // The same while the body's end is read: the token is salvaged, and the account that has it stays expired.
+    (Step::BeforeJournal, Policy::SingleUse,     ("lost_rotation", 0)),
+    // The late token clears the doubt that the other's request has left, and its end looks like the person's will.
+    (Step::AfterAsk,      Policy::RevokesFamily, ("revoked", 1)),
+    (Step::BeforeJournal, Policy::RevokesFamily, ("revoked", 1)),
+    (Step::BeforeSettle,  Policy::RevokesFamily, ("revoked", 1)),
+];
+
+#[tokio::test]
+async fn a_process_that_stood_still_for_longer_than_its_lease_undoes_nothing() {
+    let cells = TABLE.into_iter().flat_map(|(step, row)| row.map(|cell| (step, cell)));
+    let stalls = stream::iter(cells).map(|(step, (policy, promised))| async move {
+        let found = stalled(step, policy).await;
+        let is_kept = found == promised || NOT_YET.contains(&(step, policy, found));
+        (!is_kept).then(|| format!("{step:?}, {policy:?}: promised {promised:?}, found {found:?}"))
+    });
+    let broken: Vec<_> = stalls.buffer_unordered(2 * AT_A_TIME).filter_map(std::future::ready).collect().await;
+    assert_eq!(broken, [""; 0]);
+}
+
+async fn stalled(step: Step, policy: Policy) -> Found {
+    let folder = tempdir().unwrap();
+    let provider = Provider::start(policy).await;
+    let hold = (step == Step::AfterAsk).then(|| provider.hold(Kind::Refresh));
+    let part = Part {
+        folder: folder.path().into(),
+        provider: provider.address.to_string(),
+        now: NOW,
+        act: Act::Refresh,
+        at: Some(step),
+        timing: Some(TIMING),
+    };
+    let mut process = Process::start(&part);
+    match &hold {
+        Some(hold) => soon(hold.arrived.notified()).await,
+        None => process.says("parked").await,
+    }
+    process.signal(Signal::STOP);
+
+    let store = StoreLocation::File(folder.path().join("store.db"));
+    let beside = Environment::with(store, &part.provider, NOW + 4_000_000, part.timing(), Duration::ZERO, None).await;
+    let (told, ()) = tokio::join!(beside.token(PERSON), tokio::time::sleep(part.timing().lease));
+    if let Some(hold) = hold {
+        hold.release.notify_one();
+    }
+    // Where it waits for the time of its request, that has run out.
+    if step != Step::AfterMarkSent {
+        process.goes_on();
+    }
+    process.signal(Signal::CONT);
+    process.says("done").await;
+
+    if let Ok(token) = told {
+        let now = beside.token(PERSON).await.unwrap();
+        assert_eq!(now.expires_at, token.expires_at, "{step:?}, {policy:?}: an older answer changes nothing");
+    }
+    beside.pass(Duration::from_secs(4000));
+    let state = settled(&beside, &provider, PERSON).await;
+    beside.engine.close().await.unwrap();
+    (state, provider.revoked())
+}
