@@ -747,6 +747,13 @@ export interface OnbehalfOptions {
   connectors?: Record<string, string>
   /** An HTTP proxy for the calls to providers. The usual proxy variables are not obeyed. */
   proxy?: string
+  /**
+   * Whether tokens are refreshed shortly before they end, though nobody asks for them: calls then find them fresh, and
+   * refresh tokens that end when they are not used stay alive. Without it, a call refreshes what it needs.
+   * `ONBEHALF_BACKGROUND_REFRESH`: `true` or `false`.
+   * @default true
+   */
+  backgroundRefresh?: boolean
 }
 
 /** A request to a provider's API, sent with a connected account's credential. */

@@ -1,6 +1,9 @@
 import type { Actions, CallOptions, ConnectedAccount, Onbehalf, OnbehalfOptions } from './index.js'
 
-/** Which of an environment's options make sense in a test. The variables of your machine are not read. */
+/**
+ * Which of an environment's options make sense in a test. The variables of your machine are not read, and nothing is
+ * refreshed in the background: what the provider is asked follows from what your test does.
+ */
 export type SandboxOptions = Pick<
   OnbehalfOptions,
   'appName' | 'connections' | 'connectors' | 'publicUrl' | 'userVerification' | 'userVerifyUrls'

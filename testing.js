@@ -126,7 +126,9 @@ module.exports.Sandbox = Sandbox
 module.exports.openSandbox = lifted(async (options) => {
   // A public URL without a port: nothing listens.
   const publicUrl = options?.publicUrl ?? 'http://localhost'
-  const onbehalf = withoutVariables(() => new Onbehalf({ ...options, publicUrl, store: ':memory:' }))
+  // A test that moves the clock decides what is asked of the provider.
+  const own = { publicUrl, store: ':memory:', backgroundRefresh: false }
+  const onbehalf = withoutVariables(() => new Onbehalf({ ...options, ...own }))
   try {
     await native.sandboxOpen(onbehalf)
   } catch (error) {

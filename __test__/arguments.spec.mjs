@@ -40,6 +40,7 @@ const refusedOptions = [
   [{ publicUrl: 'CANARY' }, '`publicUrl` must be an absolute URL'],
   [{ userVerification: 'CANARY' }, '`userVerification` must be "app" or "none"'],
   [{ userVerification: 1 }, '`userVerification` must be a string'],
+  [{ backgroundRefresh: 'CANARY' }, '`backgroundRefresh` must be a boolean'],
   [{ userVerifyUrls: 'CANARY' }, '`userVerifyUrls` must be an array'],
   [{ userVerifyUrls: [, 'CANARY'] }, '`userVerifyUrls.0` must be a string'],
   [{ connections: [] }, '`connections` must be an object'],
@@ -125,7 +126,7 @@ test('an unknown option is named, with the nearest one', async (t) => {
 
 /** Every option that a polluted prototype could set. */
 const names =
-  'store key keyFile publicUrl port appName userVerification userVerifyUrls connections connectors proxy connector authMethod clientId clientSecret scopes scopeParams fields app endpoints authorizeUrl tokenUrl refreshUrl revokeUrl baseUrl connectionName identifier connectedAccountId organizationId state userVerifyUrl signal timeoutMs path method body headers queryParams formData stream minValidity pageSize'
+  'store key keyFile publicUrl port appName userVerification userVerifyUrls connections connectors proxy backgroundRefresh connector authMethod clientId clientSecret scopes scopeParams fields app endpoints authorizeUrl tokenUrl refreshUrl revokeUrl baseUrl connectionName identifier connectedAccountId organizationId state userVerifyUrl signal timeoutMs path method body headers queryParams formData stream minValidity pageSize'
 
 test('a polluted prototype changes nothing (A115)', async (t) => {
   t.timeout(180_000)

@@ -19,6 +19,10 @@ test('a variable that cannot be understood is named, when the client is first us
       { ONBEHALF_USER_VERIFICATION: 'CANARY' },
       /^INVALID_ARGUMENT `ONBEHALF_USER_VERIFICATION` must be "app" or "none"/,
     ],
+    [
+      { ONBEHALF_BACKGROUND_REFRESH: 'CANARY' },
+      /^INVALID_ARGUMENT `ONBEHALF_BACKGROUND_REFRESH` must be `true` or `false`/,
+    ],
     [{ ONBEHALF_PUBLIC_URL: 'CANARY' }, /^INVALID_ARGUMENT `ONBEHALF_PUBLIC_URL` must be an absolute URL/],
     [{ ONBEHALF_KEY: 'CANARY', ONBEHALF_KEY_FILE: 'a' }, /^INVALID_ARGUMENT `ONBEHALF_KEY_FILE` must not stand beside/],
     [{ ONBEHALF_STORE: 'postgres://CANARY' }, /^NOT_SUPPORTED a store other than a file/],

@@ -34,6 +34,7 @@ pub(crate) struct Environment {
     pub(crate) user_verification: Option<String>,
     /// Separated by spaces or commas.
     pub(crate) user_verify_urls: Option<Vec<String>>,
+    pub(crate) background_refresh: Option<bool>,
     /// The name of the variable that asks for an environment elsewhere.
     pub(crate) remote: Option<&'static str>,
     /// Where programs keep what belongs to the person who runs them.
@@ -80,6 +81,10 @@ impl Environment {
             "ONBEHALF_PORT" => {
                 let port = value.trim().parse();
                 self.port = Some(port.map_err(|_| Error::invalid(name, "must be a whole number from 0 to 65535"))?);
+            }
+            "ONBEHALF_BACKGROUND_REFRESH" => {
+                let decided = value.trim().parse();
+                self.background_refresh = Some(decided.map_err(|_| Error::invalid(name, "must be `true` or `false`"))?);
             }
             // The one that is there for this goes before the one that it is derived from.
             CONFIG_HOME => self.config_folder = Some(value.into()),

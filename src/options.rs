@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use napi_derive::napi;
-use onbehalf_engine::secret::Secret;
+use onbehalf_engine::{connections::ClientSecrets, secret::Secret};
 use serde::Deserialize;
 
 use crate::{
@@ -51,6 +51,11 @@ pub struct OnbehalfOptions {
     pub connectors: Option<IndexMap<String, String>>,
     /// An HTTP proxy for the calls to providers. The usual proxy variables are not obeyed.
     pub proxy: Option<String>,
+    /// Whether tokens are refreshed shortly before they end, though nobody asks for them: calls then find them fresh, and
+    /// refresh tokens that end when they are not used stay alive. Without it, a call refreshes what it needs.
+    /// `ONBEHALF_BACKGROUND_REFRESH`: `true` or `false`.
+    /// @default true
+    pub background_refresh: Option<bool>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -71,9 +76,9 @@ pub struct ConnectionOptions {
     pub auth_method: Option<String>,
     /// The client id of your app with the provider.
     pub client_id: Option<String>,
-    /// Its secret. It can be written, never read.
-    #[napi(ts_type = "string")]
-    pub client_secret: Option<Secret>,
+    /// Its secret; several while you roll it over, the new one first. They can be written, never read.
+    #[napi(ts_type = "string | Array<string>")]
+    pub client_secret: Option<ClientSecrets>,
     /// Asked instead of the connector's default scopes.
     pub scopes: Option<Vec<String>>,
     /// Further scope parameters, such as `optional_scope`.
@@ -321,9 +326,9 @@ pub struct NewConnectionOptions {
     pub auth_method: Option<String>,
     /// The client id of your app with the provider.
     pub client_id: Option<String>,
-    /// Its secret. It can be written, never read.
-    #[napi(ts_type = "string")]
-    pub client_secret: Option<Secret>,
+    /// Its secret; several while you roll it over, the new one first. They can be written, never read.
+    #[napi(ts_type = "string | Array<string>")]
+    pub client_secret: Option<ClientSecrets>,
     /// Asked instead of the connector's default scopes.
     pub scopes: Option<Vec<String>>,
     /// Further scope parameters, such as `optional_scope`.
@@ -350,9 +355,9 @@ pub struct ConnectionPatchOptions {
     pub organization_id: Option<String>,
     /// The client id of your app with the provider.
     pub client_id: Option<String>,
-    /// Its secret.
-    #[napi(ts_type = "string")]
-    pub client_secret: Option<Secret>,
+    /// Its secret, or its secrets; all of them together.
+    #[napi(ts_type = "string | Array<string>")]
+    pub client_secret: Option<ClientSecrets>,
     /// Asked instead of the connector's default scopes.
     pub scopes: Option<Vec<String>>,
     /// Further scope parameters.

@@ -7,6 +7,7 @@ use onbehalf_engine::{
     connections::{Endpoints, NewConnection},
     egress::guard::is_loopback_host,
     names::{ConnectionName, Organization},
+    refresh::RefreshSettings,
     vault::KeySource,
 };
 use url::Url;
@@ -66,6 +67,10 @@ impl Plan {
                 .map(|(slug, text)| (format!("{slug}.toml"), text))
                 .collect(),
             proxy: options.proxy.map(|url| parse_url("proxy", &url)).transpose()?,
+            refresh: RefreshSettings {
+                background: options.background_refresh.or(environment.background_refresh).unwrap_or(true),
+                ..RefreshSettings::default()
+            },
         };
         let serves = given_url.is_none() || given_port.is_some() && given_url.as_ref().is_some_and(is_loopback_host);
         Ok(Self { settings, port, serves, follows_port: given_url.is_none() && port == 0, unsupported })
@@ -164,10 +169,11 @@ fn connections(
     for (name, mut options) in options {
         let credentials = environment.credentials.shift_remove(&variable_name(&name)).unwrap_or_default();
         options.client_id = options.client_id.or(credentials.client_id);
-        options.client_secret = options.client_secret.or(credentials.client_secret);
+        options.client_secret = options.client_secret.or(credentials.client_secret.map(Into::into));
         connections.push(options.named(Organization::default(), &name, &format!("connections.{name}."))?);
     }
     for (name, Credentials { client_id, client_secret }) in environment.credentials.drain(..) {
+        let client_secret = client_secret.map(Into::into);
         let options = ConnectionOptions { client_id, client_secret, ..Default::default() };
         connections.push(options.named(Organization::default(), &name, "")?);
     }

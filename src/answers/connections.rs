@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use napi_derive::napi;
 use onbehalf_engine::{
-    connections::{Connection, ConnectionPage, Endpoints},
+    connections::{Connection, ConnectionPage, Endpoints, Fault},
     connectors::{AuthMethodSummary, ConnectorSummary, FieldSummary},
 };
 use url::Url;
@@ -25,7 +25,7 @@ pub struct ConnectionDetails {
     pub auth_method: String,
     pub enabled: bool,
     pub client_id: Option<String>,
-    /// Whether a client secret is stored.
+    /// Whether a client secret is stored, or several.
     pub has_client_secret: bool,
     pub scopes: Vec<String>,
     #[napi(ts_type = "Record<string, string[]>")]
@@ -33,12 +33,34 @@ pub struct ConnectionDetails {
     #[napi(ts_type = "Record<string, string>")]
     pub fields: IndexMap<String, String>,
     pub endpoints: ConnectionEndpoints,
+    /// Why the provider refuses your app, as long as it does. It ends by itself once the provider accepts the app again,
+    /// and when you change the connection. No connected account suffers: they work on when it is over.
+    pub misconfigured: Option<ConnectionFault>,
     /// To be registered with the provider, exactly.
     pub redirect_uri: String,
     #[napi(ts_type = "Date")]
     pub created_at: Moment,
     #[napi(ts_type = "Date")]
     pub updated_at: Moment,
+}
+
+/// The provider refuses your app itself: its secret, or its registration.
+#[napi(object, object_from_js = false)]
+pub struct ConnectionFault {
+    /// What the provider said: a short code such as `invalid_client`.
+    pub error: String,
+    /// Since when it has said so.
+    #[napi(ts_type = "Date")]
+    pub since: Moment,
+    /// When your app is tried again, if a connected account needs it then.
+    #[napi(ts_type = "Date")]
+    pub next_try_at: Moment,
+}
+
+impl From<Fault> for ConnectionFault {
+    fn from(fault: Fault) -> Self {
+        Self { error: fault.error, since: Moment(fault.since), next_try_at: Moment(fault.next_try_at) }
+    }
 }
 
 /// Endpoints that replace a connector's.
@@ -66,6 +88,7 @@ impl From<Connection> for ConnectionDetails {
             scope_params: connection.scope_params,
             fields: connection.fields,
             endpoints: connection.endpoints.into(),
+            misconfigured: connection.misconfigured.map(Into::into),
             redirect_uri: connection.redirect_uri.into(),
             created_at: Moment(connection.created_at),
             updated_at: Moment(connection.updated_at),

@@ -103,6 +103,13 @@ pub struct ConnectedAccount {
     pub token_expires_at: Option<Moment>,
     /// Why the last refresh did not succeed, until one does.
     pub last_refresh_error: Option<String>,
+    /// When a refresh last brought a token.
+    #[napi(ts_type = "Date")]
+    pub refreshed_at: Option<Moment>,
+    /// When the token is to be refreshed: some time before it ends, or, after a refresh that did not succeed, when it is
+    /// tried again.
+    #[napi(ts_type = "Date")]
+    pub next_refresh_at: Option<Moment>,
     #[napi(ts_type = "Date")]
     pub created_at: Moment,
     #[napi(ts_type = "Date")]
@@ -155,6 +162,8 @@ impl From<Account> for ConnectedAccount {
             kept: account.kept,
             token_expires_at: account.token_expires_at.map(Moment),
             last_refresh_error: account.last_refresh_error,
+            refreshed_at: account.refreshed_at.map(Moment),
+            next_refresh_at: account.next_refresh_at.map(Moment),
             created_at: Moment(account.created_at),
             updated_at: Moment(account.updated_at),
             authorization_details: None,

@@ -17,7 +17,7 @@ use url::Url;
 use crate::{
     Error, Result,
     catalogue::{Catalogue, url::Loopback},
-    connections::{NewConnection, declared},
+    connections::{NewConnection, client_secrets::SecretsInUse, declared, fault::FaultMemory},
     egress::{
         Egress,
         client::{self, HttpEgress},
@@ -25,7 +25,7 @@ use crate::{
     },
     events::Subscribers,
     random::{Random, SystemRandom},
-    refresh::Flights,
+    refresh::{Flights, Timing},
     rows::Rows,
     settings::{Checked, Settings, StoreLocation, UserVerification},
     store::{
@@ -80,7 +80,10 @@ pub struct Engine {
     pub(crate) built_in: BTreeMap<declared::Name, NewConnection>,
     /// Declared connections that this process has written.
     pub(crate) declared_written: Mutex<HashSet<declared::Name>>,
+    pub(crate) secrets_in_use: SecretsInUse,
+    pub(crate) fault_memory: FaultMemory,
     pub(crate) flights: Flights,
+    pub(crate) refresh_timing: Timing,
     /// Slots of journals whose entries no key of ours opens.
     unreadable: Mutex<Vec<Slot>>,
     pub(crate) subscribers: Subscribers,
@@ -162,7 +165,10 @@ impl Engine {
             declared: declared::by_name(settings.connections),
             built_in: declared::by_name(settings.built_in_connections),
             declared_written: Mutex::default(),
+            secrets_in_use: SecretsInUse::default(),
+            fault_memory: FaultMemory::default(),
             flights: Flights::default(),
+            refresh_timing: settings.refresh.timing,
             unreadable: Mutex::default(),
             subscribers: Subscribers::default(),
             changed: Notify::new(),

@@ -7,7 +7,7 @@
 //! # The rooms
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
-//! [`connections`], [`accounts`], [`connect`], `refresh` and [`proxy`], which are the calls on [`Engine`]; [`events`] tells
+//! [`connections`], [`accounts`], [`connect`], [`refresh`] and [`proxy`], which are the calls on [`Engine`]; [`events`] tells
 //! of what they change.
 //!
 //! # One authorization, from call to sealed token
@@ -47,7 +47,7 @@ pub mod oauth;
 mod page;
 pub mod proxy;
 pub mod random;
-mod refresh;
+pub mod refresh;
 mod route;
 mod rows;
 pub mod secret;

@@ -31,6 +31,11 @@ impl dyn Random {
         Ok(bytes)
     }
 
+    /// A number from 0 to 1.
+    pub fn fraction(&self) -> Result<f64> {
+        Ok(f64::from(u32::from_be_bytes(self.bytes()?)) / f64::from(u32::MAX))
+    }
+
     /// A prefixed public id of 128 random bits, such as `conn_3sDq…`.
     pub fn id(&self, prefix: &str) -> Result<String> {
         Ok(format!("{prefix}_{}", base62(&self.bytes::<16>()?)))

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::{Error, Result, catalogue::Catalogue, connections::NewConnection, egress::guard, vault::KeySource};
+use crate::{
+    Error, Result, catalogue::Catalogue, connections::NewConnection, egress::guard, refresh::RefreshSettings,
+    vault::KeySource,
+};
 
 /// How an environment is set up. The door fills this from options and environment variables.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct Settings {
     pub connectors: Vec<(String, String)>,
     /// An HTTP proxy for calls to providers. None unless asked for; proxy variables are not obeyed.
     pub proxy: Option<Url>,
+    /// How tokens are kept fresh.
+    pub refresh: RefreshSettings,
 }
 
 /// Where rows are kept.
@@ -70,6 +75,7 @@ impl Checked {
                 "must be an https URL such as `https://agents.example.com` (http only on a loopback host), without user, password, query or fragment",
             ));
         }
+        settings.refresh.timing.check()?;
         let user_verify_urls = std::mem::take(&mut settings.user_verify_urls);
         let user_verify_urls = user_verify_urls.into_iter().map(verify_url).collect::<Result<Vec<_>>>()?;
         let user_verification = verification(&settings, user_verify_urls.is_empty())?;

@@ -46,6 +46,12 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> Timestamp {
+        self.as_ref().now()
+    }
+}
+
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -59,22 +65,9 @@ impl Clock for SystemClock {
 }
 
 /// How long the machine has run: the same for all of its processes, and nobody sets it. Its moments mean nothing
-/// elsewhere, nor after the machine was started anew.
-#[derive(Debug, Clone, Copy)]
-pub struct MachineClock {
-    /// Where the system does not tell: from when this process counts, by the time of day.
-    #[cfg(not(unix))]
-    since: (std::time::Instant, Timestamp),
-}
-
-impl Default for MachineClock {
-    fn default() -> Self {
-        Self {
-            #[cfg(not(unix))]
-            since: (std::time::Instant::now(), SystemClock.now()),
-        }
-    }
-}
+/// elsewhere, nor after the machine was started anew. On Windows, where asking for it takes `unsafe`, the time of day.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MachineClock;
 
 impl Clock for MachineClock {
     #[cfg(unix)]
@@ -85,13 +78,14 @@ impl Clock for MachineClock {
         let clock = ClockId::Boottime;
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let clock = ClockId::Monotonic;
-        let since = clock_gettime(clock);
-        Timestamp(since.tv_sec.saturating_mul(1000).saturating_add(i64::from(since.tv_nsec) / 1_000_000))
+        let running = clock_gettime(clock);
+        let running = Duration::new(running.tv_sec.try_into().unwrap_or(0), running.tv_nsec.try_into().unwrap_or(0));
+        Timestamp::from_millis(0).plus(running)
     }
 
     #[cfg(not(unix))]
     fn now(&self) -> Timestamp {
-        self.since.1.plus(self.since.0.elapsed())
+        SystemClock.now()
     }
 }
 

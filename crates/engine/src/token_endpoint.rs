@@ -5,18 +5,24 @@
 //! been dealt with: what could not be stored is kept, in memory and in the journal, and settled later. What a killed
 //! process left is settled by one that lives, or by the next that opens the environment.
 
-use std::fmt;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use http::{HeaderMap, StatusCode};
+use futures_util::stream;
+use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::{
     Engine, Error, Result,
-    egress::{Failure, Limits},
+    egress::{Failure, Limits, body::Outgoing},
     oauth::{
         Registration,
         outcome::{Outcome, TokenAnswer, classify},
@@ -27,9 +33,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// Long on purpose: an answer that comes late is still the only copy of a rotated token. As large as a slot takes,
-/// written as base64.
-const LIMITS: Limits = Limits { total: std::time::Duration::from_secs(90), body: 40 * 1024 };
+/// The largest answer: what a slot takes, written as base64.
+const MOST: usize = 40 * 1024;
 
 /// What the journal's seal is bound to. The record itself says whose answer it is.
 const JOURNAL: &[u8] = b"token endpoint";
@@ -92,17 +97,28 @@ impl Answer {
     }
 }
 
+/// What is done when the connection stands and before the body leaves. When it fails, nothing leaves.
+pub(crate) type Leave<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
 impl Engine {
     /// Sends the request and returns its answer, which is then in the journal. The beginning of a successful answer
     /// that broke off is an answer too: a refresh token may stand in it.
+    ///
+    /// The answer is waited for until the deadline, long on purpose: one that comes late is still the only copy of a
+    /// rotated token.
     pub(crate) async fn ask_token_endpoint(
         &self,
         request: http::Request<Bytes>,
         purpose: Purpose,
         slot: &Slot,
+        deadline: Instant,
+        leave: Leave<'static>,
     ) -> Result<Answer> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let (status, headers, body, whole) = match self.egress.send(request, LIMITS).await {
+        let limits = Limits { total: deadline.saturating_duration_since(Instant::now()), body: MOST };
+        let gate = Gate::default();
+        let sent = self.egress.send_chunks(gate.guard(request, leave), limits).await;
+        let (status, headers, body, whole) = match sent.map_err(|failure| gate.failure(failure)) {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 (parts.status, parts.headers, body, true)
@@ -110,7 +126,7 @@ impl Engine {
             Err(Failure::Unknown { partial: Some(beginning), .. }) if beginning.status.is_success() => {
                 (beginning.status, HeaderMap::new(), beginning.body, false)
             }
-            Err(failure) => return Err(unanswered(host, &failure)),
+            Err(failure) => return Err(gate.refusal().unwrap_or_else(|| unanswered(host, &failure))),
         };
         let answer = Answer { purpose, status, headers, body, whole, received_at: self.clock.now() };
         if let Err(error) = self.journal_answer(&answer, slot).await {
@@ -136,7 +152,7 @@ impl Engine {
 
     /// Settles what an instance that is gone had received and not stored. An entry that cannot be read stays in its slot: it is
     /// no reason to keep the store shut.
-    pub(crate) async fn replay_journal(self: &std::sync::Arc<Self>, entries: Vec<Entry>) {
+    pub(crate) async fn replay_journal(self: &Arc<Self>, entries: Vec<Entry>) {
         for Entry { sealed, slot } in entries {
             let opened = self.rows.vault().open_journal(JOURNAL, &sealed).and_then(|record| answer_of(&record));
             match opened {
@@ -157,6 +173,66 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+/// Between the head of a request and its body. The body is what a provider acts on: it has the code or refresh token.
+#[derive(Clone, Default)]
+struct Gate(Arc<Mutex<Passed>>);
+
+#[derive(Default)]
+enum Passed {
+    #[default]
+    NotYet,
+    /// Something of the body may have left.
+    Yes,
+    /// What had to be done first failed.
+    Refused(Error),
+    /// Nobody waits for the answer any more, so nothing may leave.
+    Closed,
+}
+
+impl Gate {
+    /// The request, whose body leaves when `leave` has done its work.
+    fn guard(&self, request: http::Request<Bytes>, leave: Leave<'static>) -> http::Request<Outgoing> {
+        let gate = self.clone();
+        let (mut parts, body) = request.into_parts();
+        parts.headers.insert(CONTENT_LENGTH, body.len().into());
+        let chunks = stream::once(async move {
+            let left = leave.await;
+            let mut passed = gate.lock();
+            *passed = match (&*passed, left) {
+                (Passed::NotYet, Ok(())) => Passed::Yes,
+                (Passed::NotYet, Err(error)) => Passed::Refused(error),
+                _ => Passed::Closed,
+            };
+            if matches!(*passed, Passed::Yes) { Ok(body) } else { Err(Failure::NotSent { reason: "held back" }) }
+        });
+        http::Request::from_parts(parts, Outgoing::Chunks(Box::pin(chunks)))
+    }
+
+    /// What the failure means, knowing whether the body left. If it has not, it won't.
+    fn failure(&self, failure: Failure) -> Failure {
+        let mut passed = self.lock();
+        if matches!(*passed, Passed::NotYet) {
+            *passed = Passed::Closed;
+        }
+        match failure {
+            Failure::Unknown { reason, .. } if matches!(*passed, Passed::Closed) => Failure::NotSent { reason },
+            failure => failure,
+        }
+    }
+
+    /// Why the body was held back.
+    fn refusal(&self) -> Option<Error> {
+        match &*self.lock() {
+            Passed::Refused(error) => Some(error.clone()),
+            Passed::NotYet | Passed::Yes | Passed::Closed => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Passed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,6 +13,7 @@ use http::{
 use onbehalf_engine::{
     Engine, Error, Settings, StoreLocation, UserVerification,
     connect::{Asks, LinkPage, Outcome, OutcomePage},
+    refresh::RefreshSettings,
     time::Timestamp,
     vault::KeySource,
 };
@@ -41,6 +42,7 @@ async fn engine(public_url: &str) -> Arc<Engine> {
         built_in_connections: Vec::new(),
         connectors: Vec::new(),
         proxy: None,
+        refresh: RefreshSettings::default(),
     };
     Engine::open(settings).await.unwrap()
 }

@@ -15,6 +15,7 @@ use onbehalf_engine::{
     accounts::{AccountBy, AccountRef},
     connect::NewLink,
     names::{ConnectionName, Identifier, Organization},
+    refresh::RefreshSettings,
     secret::ExposeSecret as _,
     vault::KeySource,
 };
@@ -43,6 +44,7 @@ async fn engine(public_url: &str) -> Arc<Engine> {
         connections: Vec::new(),
         connectors: vec![("keys.toml".into(), CONNECTOR.into())],
         proxy: None,
+        refresh: RefreshSettings::default(),
     };
     Engine::open(settings).await.unwrap()
 }

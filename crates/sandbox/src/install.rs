@@ -50,8 +50,10 @@ impl Sandbox {
         let declared = settings.connections.iter_mut().chain(&mut settings.built_in_connections);
         for connection in declared.filter(|connection| takes_codes(connection)) {
             let id = connection.client_id.get_or_insert_with(|| APP.into());
-            let secret = connection.client_secret.get_or_insert_with(|| APP.into());
-            sandbox.provider(|provider| provider.register(id, secret.clone(), &callback(connection.name.as_str())));
+            let secrets = connection.client_secret.get_or_insert_with(|| APP.into());
+            if let Some(secret) = secrets.iter().next() {
+                sandbox.provider(|provider| provider.register(id, secret.clone(), &callback(connection.name.as_str())));
+            }
         }
         Some(Arc::new(sandbox))
     }
@@ -101,6 +103,11 @@ authorize_url = "{base}/authorize"
 token_url     = "{base}/token"
 revoke_url    = "{base}/revoke"
 scopes        = ["read", "write"]
+
+# It has no replicas, so that its first word is its last.
+[auth.oauth2.refresh_tokens]
+rotation  = "always"
+confirm_s = 0
 
 [auth.{KEY_METHOD}]
 fields = {{ api_key = {{ label = "Key", help = "Any key that a test issued, or sandbox-demo-key.", example = "sandbox-demo-key", secret = true }} }}

@@ -24,6 +24,7 @@ use onbehalf_engine::{
     },
     names::{ConnectionName, Identifier, Organization},
     random::SystemRandom,
+    refresh::RefreshSettings,
     secret::ExposeSecret as _,
     vault::KeySource,
 };
@@ -66,6 +67,8 @@ fn settings(public_url: &str) -> Settings {
         built_in_connections: Vec::new(),
         connectors: Vec::new(),
         proxy: None,
+        // The clock is moved, and what arrives is counted.
+        refresh: RefreshSettings { background: false, ..RefreshSettings::default() },
     }
 }
 

@@ -110,6 +110,11 @@ pub struct Account {
     pub token_expires_at: Option<Timestamp>,
     /// Why the last refresh did not succeed, until one does.
     pub last_refresh_error: Option<String>,
+    /// When a refresh last brought a token.
+    pub refreshed_at: Option<Timestamp>,
+    /// When the token is to be refreshed: some time before it ends, or, after a refresh that did not succeed, when it is
+    /// tried again.
+    pub next_refresh_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -296,7 +301,6 @@ impl Engine {
             account.refresh_at = None;
             account.facts.reason = Some("disconnected".into());
             account.facts.verifying_until = None;
-            account.facts.asked_by = None;
             // What an exchange or a refresh under way brings is no longer wanted.
             account.facts.grants += 1;
             account.facts.request_epoch += 1;

@@ -140,6 +140,7 @@ impl Engine {
         if status == Status::Active && !self.belongs(connection, account) {
             (status, reason) = (Status::Expired, Some("connection_changed".into()));
         }
+        let planned = account.refresh_at.max(facts.next_refresh_at);
         Account {
             id: account.id.clone(),
             organization: account.organization.clone(),
@@ -155,6 +156,8 @@ impl Engine {
             kept: facts.kept.clone(),
             token_expires_at: account.expires_at,
             last_refresh_error: facts.last_refresh_error.clone(),
+            refreshed_at: facts.refreshed_at,
+            next_refresh_at: planned.filter(|_| status == Status::Active),
             created_at: account.created_at,
             updated_at: account.updated_at,
         }

@@ -128,6 +128,20 @@ impl Method {
         reasons.into_iter().chain(reasons_of_oauth).find(|(holds, _)| *holds).map_or(Ok(()), |(_, reason)| Err(reason))
     }
 
+    /// What its kind needs and its file does not say.
+    pub(super) fn missing_parts(&self) -> impl Iterator<Item = &'static str> {
+        let is_oauth2 = self.kind == MethodKind::Oauth2 && self.issuer.is_none() && self.resource.is_none();
+        let redirects = is_oauth2 && self.grant == Grant::AuthorizationCode;
+        let parts = [
+            (redirects && self.authorize_url.is_none(), "`authorize_url` is missing (or `issuer`, `resource`)"),
+            (is_oauth2 && self.token_url.is_none(), "`token_url` is missing (or `issuer`, `resource`)"),
+            (self.kind == MethodKind::Exchange && self.steps.is_empty(), "an exchange needs `steps`"),
+            (self.kind == MethodKind::Jwt && self.jwt.is_none(), "a `jwt` method needs a `jwt` table"),
+            (self.kind == MethodKind::Signed && self.signer.is_none(), "a signed method needs a `signer`"),
+        ];
+        parts.into_iter().filter_map(|(missing, problem)| missing.then_some(problem))
+    }
+
     /// An issuer beside both URLs asks for no discovery: it is what `iss` must say (RFC 9207).
     fn must_be_discovered(&self) -> bool {
         self.resource.is_some() || self.issuer.is_some() && (self.authorize_url.is_none() || self.token_url.is_none())

@@ -14,7 +14,7 @@ use super::{
     host::is_host_name,
     load,
     nearest::did_you_mean,
-    schema::{Connector, Grant, Keep, Method, MethodKind},
+    schema::{Connector, Keep, Method, MethodKind},
     template::{Expression, Template, Values},
     templates::{self, Used, head},
     url::{Loopback, Origin, Piece, is_loopback},
@@ -67,6 +67,8 @@ pub enum Rule {
     UnknownParameter,
     /// A method has what its kind needs.
     Incomplete,
+    /// What is said of refresh tokens can be true, and the method has some.
+    RefreshContradicts,
     /// A field's own default and example would be accepted, and its choices set the same variables.
     FieldContradicts,
     /// A connector is not called like a family.
@@ -221,9 +223,10 @@ impl<'c> Checker<'c> {
     fn method(&mut self, name: &'c str, method: &'c Method) {
         self.fields(&["auth", name, "fields"], &method.fields);
         self.fields(&["auth", name, "app"], &method.app);
-        for problem in missing_parts(method) {
+        for problem in method.missing_parts() {
             self.report(Rule::Incomplete, &["auth", name], problem);
         }
+        self.refresh_tokens(name, method);
         self.parameters(name, method);
 
         let names = self.names(method);
@@ -250,6 +253,16 @@ impl<'c> Checker<'c> {
         if !by_engine && !sent.any(|name| secrets.contains(head(name))) {
             let problem = "`send` mentions no secret, so that calls would go out without the credential";
             self.report(Rule::SendsNoSecret, &["auth", name, "send"], problem);
+        }
+    }
+
+    fn refresh_tokens(&mut self, name: &str, method: &Method) {
+        let path = ["auth", name, "refresh_tokens"];
+        if method.kind != MethodKind::Oauth2 && self.document.get(&path).is_some() {
+            self.report(Rule::RefreshContradicts, &path, "only a method of type `oauth2` has refresh tokens");
+        }
+        for (key, problem) in method.refresh_tokens.contradictions() {
+            self.report(Rule::RefreshContradicts, &[&path[..], &[key]].concat(), problem);
         }
     }
 
@@ -367,23 +380,6 @@ impl<'c> Checker<'c> {
         let secret = fields.filter(|(_, field)| field.secret).map(|(key, _)| key.as_str());
         secret.chain(method.keep_secret.keys().map(String::as_str)).chain(BUILT_IN_SECRETS).collect()
     }
-}
-
-fn missing_parts(method: &Method) -> Vec<&'static str> {
-    let discovered = method.issuer.is_some() || method.resource.is_some();
-    let redirects = method.grant == Grant::AuthorizationCode;
-    let is_oauth2 = method.kind == MethodKind::Oauth2 && !discovered;
-    let parts = [
-        (
-            is_oauth2 && redirects && method.authorize_url.is_none(),
-            "`authorize_url` is missing (or `issuer`, `resource`)",
-        ),
-        (is_oauth2 && method.token_url.is_none(), "`token_url` is missing (or `issuer`, `resource`)"),
-        (method.kind == MethodKind::Exchange && method.steps.is_empty(), "an exchange needs `steps`"),
-        (method.kind == MethodKind::Jwt && method.jwt.is_none(), "a `jwt` method needs a `jwt` table"),
-        (method.kind == MethodKind::Signed && method.signer.is_none(), "a signed method needs a `signer`"),
-    ];
-    parts.into_iter().filter_map(|(missing, problem)| missing.then_some(problem)).collect()
 }
 
 fn is_https(url: &str) -> bool {

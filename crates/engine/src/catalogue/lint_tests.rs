@@ -83,6 +83,37 @@ fn each_rule_names_its_line_and_the_mend() {
         (Incomplete, format!("{HEAD}[auth.exchange]"), 4, "needs `steps`"),
         (Incomplete, format!("{HEAD}[auth.jwt]"), 4, "needs a `jwt` table"),
         (Incomplete, format!("{HEAD}[auth.signed]"), 4, "needs a `signer`"),
+        (
+            RefreshContradicts,
+            tail("refresh_tokens = { rotation = 'never', grace_s = 60 }"),
+            7,
+            "with `rotation = \"never\"` none is",
+        ),
+        (
+            RefreshContradicts,
+            tail("[auth.oauth2.refresh_tokens]\ngrace_result = 'same'"),
+            8,
+            "`grace_s`, which is missing",
+        ),
+        (
+            RefreshContradicts,
+            tail("[auth.oauth2.refresh_tokens]\nabsolute_life_s = 60\nidle_life_s = 61"),
+            9,
+            "`idle_life_s` is longer than `absolute_life_s`",
+        ),
+        (
+            RefreshContradicts,
+            tail("[auth.oauth2.refresh_tokens]\nidle_life_s = 60\ngrace_s = 61"),
+            9,
+            "longer than a refresh token lives",
+        ),
+        (
+            RefreshContradicts,
+            tail("[probe]\nurl = '/me'\n[auth.bearer.refresh_tokens]"),
+            9,
+            "only a method of type `oauth2`",
+        ),
+        (Malformed, tail("refresh_tokens = { confirm_s = 61 }"), 7, "from 0 to 60"),
         (FieldContradicts, head("fields.a = { default = 'B', pattern = 'b' }\nheaders.A = '{a}'"), 4, "`default` of"),
         (
             FieldContradicts,

@@ -204,7 +204,15 @@ fn resolve_method<'m>(
 
 #[cfg(test)]
 mod tests {
-    use super::{super::url::Loopback, *};
+    use std::time::Duration;
+
+    use super::{
+        super::{
+            profile::{Profile, Rotation},
+            url::Loopback,
+        },
+        *,
+    };
     use crate::oauth::{ClientAuth, Encoding, Pkce};
 
     const ACME: &str = "name = 'Acme'\nbase_url = 'https://acme.test'\n[auth.oauth2]\nauthorize_url = 'https://acme.test/a'\ntoken_url = 'https://acme.test/t'\n";
@@ -252,6 +260,41 @@ mod tests {
         assert_eq!(user.response.access_token.as_deref(), Some("authed_user.access_token"));
         assert_eq!(user.scope_params["user_scope"], ["search:read"]);
         assert!(user.scopes.is_empty());
+    }
+
+    fn profile(slug: &str, method: &str) -> Profile {
+        embedded().connector(slug).unwrap().supported_method(Some(method)).unwrap().1.refresh_tokens.clone()
+    }
+
+    #[test]
+    fn a_profile_is_inherited_from_a_family_and_between_methods() {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let google = profile("gmail", "oauth2");
+        assert!(google.may_repeat_at_once());
+        assert_eq!(google.keep_alive_after(), Some(90 * DAY));
+        assert_eq!(google, profile("google_calendar", "oauth2"));
+        let microsoft = profile("outlook", "oauth2");
+        assert_eq!((microsoft.rotation, microsoft.reuse_kills()), (Rotation::Always, false));
+        let slack = profile("slack", "oauth2");
+        assert_eq!((slack.rotation, slack.repeat_within()), (Rotation::Always, None));
+        assert_eq!(slack, profile("slack", "user"));
+        assert_eq!(profile("shopify", "oauth2").repeat_within(), Some(24 * DAY));
+        assert_eq!(profile("snowflake", "oauth2"), Profile::default(), "an account decides for itself");
+    }
+
+    #[test]
+    fn every_profile_names_the_page_that_it_was_read_from() {
+        let mut profiles = 0;
+        for file in FILES.files().chain(FILES.get_dir("families").unwrap().files()) {
+            let lines: Vec<_> = file.contents_utf8().unwrap().lines().collect();
+            for pair in lines.windows(2).filter(|pair| pair[1].contains("refresh_tokens")) {
+                let [before, table] = pair else { unreachable!() };
+                assert!(before.starts_with("# ") && before.contains("https://"), "{file:?}: {before}");
+                assert!(table.starts_with('['), "{file:?}: {table}");
+                profiles += 1;
+            }
+        }
+        assert!(profiles > 1);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod host;
 pub mod lint;
 pub mod load;
 mod nearest;
+pub mod profile;
 pub mod schema;
 pub mod template;
 mod templates;

@@ -6,7 +6,7 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::{field::Field, host::HostPattern, template::Template};
+use super::{field::Field, host::HostPattern, profile::Profile, template::Template};
 use crate::oauth::{ClientAuth, Encoding, Pkce, ResponsePaths};
 
 /// What one provider needs: endpoints, ways to authorize, quirks.
@@ -160,6 +160,9 @@ pub struct Method {
     pub refresh_response: Option<ResponsePaths>,
     /// The access token's life in seconds, when the provider does not say.
     pub expires_in: Option<u64>,
+    /// How the provider treats refresh tokens.
+    #[serde(default)]
+    pub refresh_tokens: Profile,
     /// Variable → where its value comes from.
     #[serde(default)]
     pub keep: IndexMap<String, Keep>,

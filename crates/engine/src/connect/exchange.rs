@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use indexmap::IndexMap;
+use tokio::time::Instant;
 
 use super::{callback::failed, grant::check_newest};
 use crate::{
@@ -50,7 +51,10 @@ impl Engine {
                 Err(error) if error.is_of_store() => return Err(error),
                 Err(error) => return engine.give_up(flow, error).await?,
             };
-            let answer = match engine.ask_token_endpoint(intent.request, intent.purpose, &intent.slot).await {
+            // What is to be known before the code leaves is known: it is no longer stored.
+            let (deadline, leave) = (Instant::now() + engine.refresh_timing.request, Box::pin(async { Ok(()) }));
+            let asked = engine.ask_token_endpoint(intent.request, intent.purpose, &intent.slot, deadline, leave);
+            let answer = match asked.await {
                 Ok(answer) => answer,
                 Err(error) => return engine.give_up(intent.flow, error).await?,
             };

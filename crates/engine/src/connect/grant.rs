@@ -17,8 +17,8 @@ impl Engine {
         let carries_over = matches!(&grant.credential, Credential::Tokens(tokens) if tokens.refresh_token.is_none());
         loop {
             let (connection, mut account) = self.parties(flow).await?;
-            // A refresh is about to replace the old one. One that begins later changes the account, and is met below.
-            if carries_over && self.is_being_refreshed(&account) {
+            // A refresh is about to replace the old one. One that begins later is met by the commit.
+            if carries_over && self.is_being_refreshed(&account).await? {
                 self.refresh_settled(&account).await?;
                 continue;
             }
@@ -32,7 +32,12 @@ impl Engine {
             completed.status = FlowStatus::Completed;
             completed.expires_at = self.clock.now();
             let completed = Change::ReplaceFlow(self.rows.write_flow(&completed, None).await?);
-            if self.commit_account(&account, vec![require(&connection), completed]).await? == Commit::Applied {
+            let mut with = vec![require(&connection), completed];
+            if carries_over {
+                let (organization, account_id) = (account.organization.as_str().into(), account.id.clone());
+                with.push(Change::RequireNoLease { organization, account_id });
+            }
+            if self.commit_account(&account, with).await? == Commit::Applied {
                 tracing::info!(flow.id = %flow.id, account.id = %account.id, "an account was authorized");
                 return Ok(());
             }

@@ -26,6 +26,9 @@ impl Engine {
         {
             return Err(Error::invalid("clientId", "must be 1 to 1024 characters, none of them a control character"));
         }
+        if let Some(secrets) = &connection.secrets.client_secret {
+            secrets.check()?;
+        }
         check_scopes(config.scopes.iter().flatten().chain(config.scope_params.values().flatten()))?;
         for parameter in config.scope_params.keys() {
             if !method.scope_params.contains_key(parameter) {

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Endpoints, NewConnection, registration::digest_of};
+use super::{ClientSecrets, Endpoints, NewConnection, registration::digest_of};
 use crate::{
     Engine, Error, Result,
     catalogue::schema::Connector,
@@ -129,7 +129,8 @@ pub(crate) fn by_name(connections: Vec<NewConnection>) -> BTreeMap<Name, NewConn
 /// Tells whether a declaration has changed. What `connections.update` changes stays until then.
 fn digest(new: &NewConnection) -> String {
     let app: Vec<_> = new.app.iter().map(|(name, value)| (name, value.expose_secret())).collect();
-    let client_secret = new.client_secret.as_ref().map(ExposeSecret::expose_secret);
+    let client_secret: Vec<_> =
+        new.client_secret.iter().flat_map(ClientSecrets::iter).map(ExposeSecret::expose_secret).collect();
     let plain = json!([new.connector, new.auth_method, new.client_id, new.scopes, new.scope_params, new.fields]);
     let parts = Zeroizing::new(json!([plain, client_secret, app, new.endpoints]).to_string());
     digest_of(&[&parts])

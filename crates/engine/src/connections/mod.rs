@@ -5,12 +5,20 @@
 //! keys needs neither: its connection, named like it, is made when it is first named.
 
 pub(crate) mod check;
+#[cfg_attr(not(test), expect(dead_code, reason = "refreshes and exchanges do not ask yet"))]
+pub(crate) mod client_secrets;
 pub(crate) mod declared;
+#[cfg_attr(not(test), expect(dead_code, reason = "refreshes and exchanges do not ask yet"))]
+pub(crate) mod fault;
 pub(crate) mod injection;
 pub(crate) mod registration;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+pub use client_secrets::ClientSecrets;
+pub use fault::Fault;
 use indexmap::IndexMap;
 use url::Url;
 
@@ -53,8 +61,8 @@ pub struct NewConnection {
     pub auth_method: Option<String>,
     /// The app's public name at the provider.
     pub client_id: Option<String>,
-    /// The app's secret there.
-    pub client_secret: Option<Secret>,
+    /// The app's secrets there.
+    pub client_secret: Option<ClientSecrets>,
     /// Asked instead of the connector's default scopes.
     pub scopes: Option<Vec<String>>,
     /// Further scope parameters (`optional_scope`, `user_scope`).
@@ -72,8 +80,8 @@ pub struct NewConnection {
 pub struct ConnectionPatch {
     /// A new client id.
     pub client_id: Option<String>,
-    /// A new client secret.
-    pub client_secret: Option<Secret>,
+    /// All client secrets, anew.
+    pub client_secret: Option<ClientSecrets>,
     /// Other scopes; accounts get them when they authorize again.
     pub scopes: Option<Vec<String>>,
     /// Other scope parameters.
@@ -103,7 +111,7 @@ pub struct Connection {
     pub enabled: bool,
     /// The app's public name at the provider.
     pub client_id: Option<String>,
-    /// Whether a client secret is stored.
+    /// Whether a client secret is stored, or several.
     pub has_client_secret: bool,
     /// What authorizations ask for.
     pub scopes: Vec<String>,
@@ -113,6 +121,9 @@ pub struct Connection {
     pub fields: IndexMap<String, String>,
     /// Endpoints that replace the connector's.
     pub endpoints: Endpoints,
+    /// What the provider has against the app, as long as it refuses it. It ends by itself when the provider accepts the
+    /// app again, and when the connection is changed.
+    pub misconfigured: Option<Fault>,
     /// To be registered with the provider, exactly.
     pub redirect_uri: Url,
     /// When it was made.
@@ -142,7 +153,7 @@ impl Engine {
         }
         let connection = self.new_connection(&new)?;
         match self.insert_connection(&connection).await? {
-            Commit::Applied => Ok(self.view(&connection)),
+            Commit::Applied => Ok(self.view(&connection, None)),
             Commit::Conflict => Err(Error::ConnectionAlreadyExists { connection: new.name.as_str().into() }),
         }
     }
@@ -155,7 +166,7 @@ impl Engine {
     pub async fn connection(&self, organization: &Organization, name: &ConnectionName) -> Result<Connection> {
         self.ensure_open()?;
         let connection = self.stored_connection(organization, name).await?;
-        Ok(self.view(&connection))
+        Ok(self.view(&connection, self.connection_fault(&connection).await?))
     }
 
     /// Connections by name. `page_size` is 1 to 100; 30 unless said.
@@ -174,7 +185,7 @@ impl Engine {
         let mut connections = Vec::with_capacity(rows.len());
         for row in rows {
             let connection = self.rows.read_connection(organization, row).await?;
-            connections.push(self.view(&connection));
+            connections.push(self.view(&connection, self.connection_fault(&connection).await?));
         }
         Ok(ConnectionPage { connections, next_page_token: next })
     }
@@ -238,7 +249,8 @@ impl Engine {
             connection.updated_at = self.clock.now();
             let row = self.rows.write_connection(&connection).await?;
             if self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await? == Commit::Applied {
-                return Ok(self.view(&connection));
+                // What the provider had against the app, it had against another version.
+                return Ok(self.view(&connection, None));
             }
         }
     }
@@ -345,7 +357,7 @@ impl Engine {
     }
 
     /// A connection as callers see it.
-    pub(crate) fn view(&self, stored: &StoredConnection) -> Connection {
+    fn view(&self, stored: &StoredConnection, misconfigured: Option<Fault>) -> Connection {
         // A connection whose connector has left the catalogue can be seen and deleted all the same.
         let connector = self.catalogue.connector(&stored.connector).ok();
         let method = connector.and_then(|connector| connector.method(Some(&stored.config.auth_method)));
@@ -363,6 +375,7 @@ impl Engine {
             scope_params: stored.config.scope_params.clone(),
             fields: stored.config.fields.clone(),
             endpoints: stored.config.endpoints.clone(),
+            misconfigured,
             redirect_uri: self.redirect_uri(&stored.organization, &stored.name),
             created_at: stored.created_at,
             updated_at: stored.updated_at,

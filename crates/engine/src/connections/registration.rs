@@ -5,11 +5,12 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use url::Url;
 
-use super::injection::Injection;
+use super::{client_secrets::SecretChoice, injection::Injection};
 use crate::{
     Engine, Error, Result,
     catalogue::{
         field,
+        profile::Profile,
         schema::{Connector, Keep, Method},
         template::{Template, Values},
         url::Loopback,
@@ -21,6 +22,7 @@ use crate::{
 };
 
 /// A connection with the connector and the auth method that it names.
+#[derive(Clone)]
 pub(crate) struct Setup<'a> {
     pub(crate) connector: &'a Connector,
     pub(crate) method: &'a Method,
@@ -29,6 +31,8 @@ pub(crate) struct Setup<'a> {
     loopback: Loopback,
     /// Of the app's own registration with the provider; a static credential needs none.
     client_id: Option<&'a str>,
+    /// Which of the app's secrets goes out.
+    choice: SecretChoice,
     values: Values,
 }
 
@@ -37,23 +41,46 @@ impl<'a> Setup<'a> {
     pub(crate) fn of(engine: &'a Engine, connection: &'a StoredConnection) -> Result<Self> {
         let (connector, method, client_id) = app_of(engine, connection)?;
         let config = &connection.config;
-        let secret = connection.secrets.client_secret.as_ref();
         let redirect_uri = engine.redirect_uri(&connection.organization, &connection.name);
         let mut values = field::variables(&connector.fields, &field::fill(&connector.fields, &config.fields)?);
         if let Some(id) = &config.client_id {
             values.set("client_id", id);
         }
         values.set("redirect_uri", redirect_uri.as_str());
-        if let Some(secret) = secret {
-            values.set_secret("client_secret", secret.clone());
-        }
         for (name, value) in &connection.secrets.app {
             match method.app.get(name) {
                 Some(field) if !field.secret => values.set(name, value.expose_secret()),
                 _ => values.set_secret(name, value.clone()),
             };
         }
-        Ok(Self { connector, method, connection, redirect_uri, loopback: engine.loopback(), client_id, values })
+        let (choice, loopback) = (engine.secret_choice(connection), engine.loopback());
+        let setup = Self { connector, method, connection, redirect_uri, loopback, client_id, choice, values };
+        Ok(setup.with_secret(choice))
+    }
+
+    /// The same, with this one of the app's secrets.
+    fn with_secret(mut self, choice: SecretChoice) -> Self {
+        self.choice = choice;
+        if let Some(secret) = self.client_secret() {
+            self.values.set_secret("client_secret", secret.clone());
+        }
+        self
+    }
+
+    /// The same, with the app's next secret, after the provider has refused this one; nothing when it has refused all.
+    #[cfg_attr(not(test), expect(dead_code, reason = "refreshes and exchanges do not ask yet"))]
+    pub(crate) fn with_next_secret(&self) -> Option<Self> {
+        self.choice.next().map(|next| self.clone().with_secret(next))
+    }
+
+    /// Which of the app's secrets goes out. See [`Engine::remember_secret`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "refreshes and exchanges do not ask yet"))]
+    pub(crate) fn secret_choice(&self) -> SecretChoice {
+        self.choice
+    }
+
+    fn client_secret(&self) -> Option<&'a Secret> {
+        self.connection.secrets.client_secret.as_ref()?.nth(self.choice.index())
     }
 
     /// Whether the person enters a credential, instead of consenting at the provider.
@@ -101,7 +128,7 @@ impl<'a> Setup<'a> {
             },
             issuer: method.issuer.as_ref().map(|issuer| issuer.render_plain(&self.values)).transpose()?,
             client_id: client_id.into(),
-            client_secret: self.connection.secrets.client_secret.clone(),
+            client_secret: self.client_secret().cloned(),
             redirect_uri: self.redirect_uri.clone(),
             client_auth: method.client_auth,
             encoding: method.encode,
@@ -127,6 +154,11 @@ impl<'a> Setup<'a> {
             registration.response = paths.clone();
         }
         Ok(registration)
+    }
+
+    /// How the provider treats refresh tokens.
+    pub(crate) fn profile(&self) -> &'a Profile {
+        &self.method.refresh_tokens
     }
 
     /// Names the connector and app that a grant belongs to. What is granted to one, or entered for it, is never sent to

@@ -77,11 +77,20 @@ pub trait Egress: Send + Sync + 'static {
 
     /// Sends one request and returns its whole answer.
     async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, Failure> {
+        self.send_chunks(request.map(Outgoing::Whole), limits).await
+    }
+
+    /// Sends one request, whose body may be made as it leaves, and returns its whole answer.
+    async fn send_chunks(
+        &self,
+        request: http::Request<Outgoing>,
+        limits: Limits,
+    ) -> Result<http::Response<Bytes>, Failure> {
         let patience = limits.total.min(LONGEST);
         let deadline = Instant::now() + patience;
         // What `HEAD` says of a length is about an answer that does not come (RFC 9110 §9.3.2).
         let bodiless = request.method() == Method::HEAD;
-        let answer = self.open(request.map(Outgoing::Whole), patience).await?;
+        let answer = self.open(request, patience).await?;
         if !bodiless && announced(&answer).is_some_and(|length| length > limits.body as u64) {
             return Err(Failure::TooLarge);
         }

@@ -6,18 +6,22 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
-use super::{elsewhere::Asking, may_ask, reauthorization};
+use super::{
+    Timing,
+    lease::{Held, Late, pause, stored},
+    may_ask, reauthorization,
+    settle::Settled,
+};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
     names::Organization,
-    oauth::token_request,
+    oauth::{Registration, token_request},
     rows::{StoredAccount, StoredConnection},
     secret::Secret,
-    store::{AccountKey, Commit, journal::Slot},
+    store::{AccountKey, Change, Commit, LeaseRow, journal::Slot},
     token_endpoint::{Answer, Purpose, Told, clear},
 };
 
@@ -104,21 +108,17 @@ impl Engine {
     }
 
     /// Whether a token request of the account is under way anywhere, or its answer not stored yet.
-    pub(crate) fn is_being_refreshed(&self, account: &StoredAccount) -> bool {
-        self.is_asked_elsewhere(account) || self.flights.concern(&account.id)
+    pub(crate) async fn is_being_refreshed(&self, account: &StoredAccount) -> Result<bool> {
+        Ok(self.flights.concern(&account.id) || self.is_asked_elsewhere(&account.organization, &account.id).await?)
     }
 
     /// Waits for the end of the account's refreshes, and has what is kept of them stored.
     ///
     /// # Errors
-    /// Whoever needs what they bring must come again: `STORE_BUSY` while another process has not come to an end; what
-    /// keeps an answer from being stored.
+    /// What keeps an answer from being stored: whoever needs what it brings must come again.
     pub(crate) async fn refresh_settled(self: &Arc<Self>, account: &StoredAccount) -> Result<()> {
         self.flights.ended(&account.id).await;
-        match self.ended_elsewhere(&account.organization, &account.id).await {
-            Err(Error::ProviderUnavailable { .. }) => return Err(Error::StoreBusy),
-            ended => ended?,
-        }
+        self.ended_elsewhere(&account.organization, &account.id, Late::MayCome).await?;
         if self.flights.keep_answer_of(&account.id) {
             let told = self.flight(account).await;
             if self.flights.keep_answer_of(&account.id) {
@@ -152,14 +152,13 @@ impl Engine {
         flight
     }
 
-    /// Reserve, intend, ask, journal, settle, clear. Before the intent nothing has happened; after the journal nothing
-    /// can be lost.
+    /// The steps that [`super`] lists. Before the intent nothing has happened; after the journal nothing can be lost.
     async fn refresh(self: &Arc<Self>, seen: &StoredAccount) -> Told {
         loop {
-            self.ended_elsewhere(&seen.organization, &seen.id).await?;
+            self.ended_elsewhere(&seen.organization, &seen.id, Late::IsOver).await?;
             let unsettled = self.flights.unsettled().remove(&seen.id);
             if let Some((answer, slot)) = unsettled {
-                return self.settle_refresh_and_clear(answer, slot).await;
+                return self.settle_refresh_and_clear(answer, slot).await.told();
             }
             let connection = self.connection_by_id(&seen.organization, &seen.connection_id).await?;
             let setup = self.setup(&connection)?;
@@ -168,19 +167,16 @@ impl Engine {
             }
             let registration = setup.refresh_registration()?;
             let slot = self.reserve_slot().await?;
-            match self.intend(seen, &connection).await? {
+            let settled = match self.intend(seen, &connection).await? {
                 Intent::Needless => return Ok(()),
-                Intent::Elsewhere => {}
-                Intent::Ours(account, refresh_token) => {
-                    let purpose = Purpose::Refresh {
-                        organization: account.organization.as_str().into(),
-                        account_id: account.id.clone(),
-                        epoch: account.facts.request_epoch,
-                        connection_version: connection.version,
-                    };
-                    let request = token_request::refresh(&registration, &refresh_token);
-                    return self.ask(&account, request, purpose, slot).await;
-                }
+                Intent::Elsewhere => continue,
+                Intent::Ours(lease) => self.ask(seen, *lease, &connection, &registration, slot).await,
+            };
+            match settled {
+                Settled::Told(told) => return told,
+                // Doubt that one more answer resolves. Whoever comes meanwhile joins this flight.
+                Settled::AskAgain { after, told } if !pause(after, &self.closing).await => return told,
+                Settled::AskAgain { .. } => {}
             }
         }
     }
@@ -188,33 +184,69 @@ impl Engine {
     /// Sends the request that was intended, and deals with what comes of it.
     async fn ask(
         self: &Arc<Self>,
-        account: &StoredAccount,
-        request: Result<http::Request<Bytes>>,
-        purpose: Purpose,
+        seen: &StoredAccount,
+        lease: Lease,
+        connection: &StoredConnection,
+        registration: &Registration,
         slot: Slot,
-    ) -> Told {
-        let asking = Asking::begin(self, account);
-        let asked = match request {
-            Ok(request) => self.ask_token_endpoint(request, purpose, &slot).await,
+    ) -> Settled {
+        let Lease { epoch, refresh_token, deadline } = lease;
+        let organization = &seen.organization;
+        let held = Held::new(self, organization, &seen.id, epoch);
+        let purpose = Purpose::Refresh {
+            organization: organization.as_str().into(),
+            account_id: seen.id.clone(),
+            epoch,
+            connection_version: connection.version,
+        };
+        let asked = match token_request::refresh(registration, &refresh_token) {
+            Ok(request) => {
+                let leave = self.mark_sent(organization, &seen.id, epoch);
+                self.ask_token_endpoint(request, purpose, &slot, deadline, Box::pin(leave)).await
+            }
             Err(error) => Err(error),
         };
-        let told = match asked {
-            Ok(answer) => self.settle_refresh_and_clear(answer, slot).await,
-            Err(error) => {
-                self.note_unanswered(account, &error).await?;
-                Err(error)
+        match asked {
+            Ok(answer) => {
+                held.end();
+                self.settle_refresh_and_clear(answer, slot).await
             }
+            Err(error) => {
+                if self.note_unanswered(organization, &seen.id, epoch, &error).await.is_ok() {
+                    held.end();
+                }
+                Settled::Told(Err(error))
+            }
+        }
+    }
+
+    /// Notes that the request leaves. It must not when the time of its lease has run out unnoticed.
+    fn mark_sent(
+        self: &Arc<Self>,
+        organization: &Organization,
+        account_id: &str,
+        epoch: u64,
+    ) -> impl Future<Output = Result<()>> + Send + use<> {
+        let engine = self.clone();
+        let mark = Change::MarkSent {
+            organization: organization.as_str().into(),
+            account_id: account_id.into(),
+            epoch: stored(epoch),
         };
-        asking.end();
-        told
+        async move {
+            match engine.rows.store.commit(vec![mark]).await? {
+                Commit::Applied => Ok(()),
+                Commit::Conflict => Err(Error::StoreBusy),
+            }
+        }
     }
 
     /// Deals with an answer, or keeps it for the next flight, which is then the only one to do so.
-    pub(crate) async fn settle_refresh_and_clear(self: &Arc<Self>, answer: Answer, slot: Slot) -> Told {
+    pub(crate) async fn settle_refresh_and_clear(self: &Arc<Self>, answer: Answer, slot: Slot) -> Settled {
         match self.settle_refresh(&answer).await {
-            Ok(told) => {
+            Ok(settled) => {
                 clear(slot).await;
-                told
+                settled
             }
             Err(error) => {
                 tracing::error!(code = error.code(), "a refreshed token could not be stored, and is kept");
@@ -222,7 +254,7 @@ impl Engine {
                     self.flights.unsettled().insert(account_id.clone(), (answer, slot));
                     self.settle_refresh_later(organization, account_id);
                 }
-                Err(error)
+                Settled::Told(Err(error))
             }
         }
     }
@@ -265,36 +297,42 @@ impl Engine {
         }
     }
 
-    /// Writes the intent: the account's request epoch grows, which proves that the store can be written before the
-    /// refresh token is spent, and tells every other process who asks.
+    /// Takes the account's lease, which proves that the store can be written before the refresh token is spent, and tells
+    /// every other process who asks.
     async fn intend(&self, seen: &StoredAccount, connection: &StoredConnection) -> Result<Intent> {
         loop {
-            let mut account = self.account_by_id(&seen.organization, &seen.id).await?;
+            let account = self.account_by_id(&seen.organization, &seen.id).await?;
             if account.facts.token_epoch > seen.facts.token_epoch || account.status != Status::Active {
                 return Ok(Intent::Needless);
             }
-            if self.is_asked_elsewhere(&account) {
-                return Ok(Intent::Elsewhere);
-            }
-            let now = self.clock.now();
             // A connection that was corrected since the provider refused the app is tried at once.
             let corrected = account.facts.misconfigured.is_some_and(|version| version != connection.version);
-            if !may_ask(&account, now) && !corrected {
+            // Nor does one wait who has waited already to hear the same a second time.
+            let is_confirming = account.facts.refused == Some(account.facts.token_epoch);
+            if !may_ask(&account, self.clock.now()) && !corrected && !is_confirming {
                 return Err(self.still_waiting(connection, &account)?);
             }
             let credential = self.rows.credential(&account).await?;
             let Some(refresh_token) = credential.and_then(|credential| credential.refresh_token().cloned()) else {
                 return Ok(Intent::Needless);
             };
-            account.facts.request_epoch += 1;
-            // One that was never answered may have been carried out; its end would look like a revocation.
-            account.facts.doubtful |= account.facts.unanswered;
-            account.facts.unanswered = true;
-            account.facts.asked_by = Some(self.journal.owner().to_owned());
-            account.updated_at = now;
-            if self.commit_account(&account, Vec::new()).await? == Commit::Applied {
-                account.version += 1;
-                return Ok(Intent::Ours(Box::new(account), refresh_token));
+            let epoch = account.facts.request_epoch + 1;
+            let Timing { request, lease, .. } = self.refresh_timing;
+            let deadline = Instant::now() + request;
+            let lease = LeaseRow {
+                organization: account.organization.as_str().into(),
+                account_id: account.id.clone(),
+                holder: self.journal.owner().to_owned(),
+                epoch: stored(epoch),
+                until: self.rows.store.now().await?.plus(lease),
+                sent: false,
+            };
+            let take = Change::TakeLease { lease, account_version: account.version };
+            if self.rows.store.commit(vec![take]).await? == Commit::Applied {
+                return Ok(Intent::Ours(Box::new(Lease { epoch, refresh_token, deadline })));
+            }
+            if self.is_asked_elsewhere(&account.organization, &account.id).await? {
+                return Ok(Intent::Elsewhere);
             }
         }
     }
@@ -318,10 +356,20 @@ impl Engine {
 
 /// What became of a refresh that was to begin.
 enum Intent {
-    /// The request is ours to send, with this refresh token.
-    Ours(Box<StoredAccount>, Secret),
+    /// The request is ours to send.
+    Ours(Box<Lease>),
     /// Another process has one under way.
     Elsewhere,
     /// There is no need any more, or no way.
     Needless,
+}
+
+/// The right to send one request.
+struct Lease {
+    /// Which of the account's requests it is.
+    epoch: u64,
+    /// To be sent in it.
+    refresh_token: Secret,
+    /// When its answer is given up; before that, nobody else takes the lease.
+    deadline: Instant,
 }

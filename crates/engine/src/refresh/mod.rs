@@ -1,18 +1,31 @@
 //! Refresh: one token request per account at a time, across all processes on the store, and none that loses a token.
 //!
 //! [`Engine::fresh`] hands out a credential that is good for long enough. When it is not, it joins or starts the
-//! account's flight: a detached task that reserves a journal slot, writes its intent, asks the token endpoint, journals
-//! the raw answer, and commits what it brought. Callers may give up waiting; the flight goes on. Where another process
-//! has a request under way, the flight waits for its end.
+//! account's flight, a detached task. Callers may give up waiting; the flight goes on. Its steps are those of the model
+//! in `tests/model`:
+//!
+//! 1. `reserve` a slot of the journal, so that the answer has a place.
+//! 2. `intend`: take the account's lease. That it is durable proves that the store can be written, before the refresh
+//!    token is spent. While another process has the lease, its end is waited for ([`lease`]).
+//! 3. `connect` to the token endpoint.
+//! 4. `mark_sent`: note in the lease that the request leaves, before its body does.
+//! 5. `ask`: send the refresh token, and wait for the answer.
+//! 6. `journal` the raw answer before it is parsed. Nothing can be lost from here on.
+//! 7. `settle`: read the answer and commit what it means, by the order of epochs, with the lease let go of ([`settle`]).
+//! 8. `clear` the slot.
 
-mod elsewhere;
 mod flight;
+mod lease;
+#[cfg_attr(not(test), expect(dead_code, reason = "a flight will ask it for its turn"))]
+mod pace;
 pub(crate) mod plan;
+mod settings;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use flight::Flights;
+pub use settings::{RefreshSettings, Timing};
 
 use crate::{
     Engine, Error, Result,
@@ -125,10 +138,7 @@ impl Engine {
         let epoch = account.facts.token_epoch;
         self.change_account(&account.organization, &account.id, |account| {
             if account.status == Status::Active && account.facts.token_epoch == epoch {
-                account.status = Status::Expired;
-                account.facts.reason = Some(reason.to_owned());
-                account.facts.asked_by = None;
-                account.refresh_at = None;
+                account.end_grant(reason);
             }
         })
         .await

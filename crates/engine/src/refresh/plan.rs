@@ -31,7 +31,7 @@ pub(crate) fn backoff(failures: u32, random: &dyn Random) -> Result<Duration> {
 }
 
 /// A random number from 0 to 1.
-fn fraction(random: &dyn Random) -> Result<f64> {
+pub(super) fn fraction(random: &dyn Random) -> Result<f64> {
     Ok(f64::from(u32::from_be_bytes(random.bytes()?)) / f64::from(u32::MAX))
 }
 

@@ -8,22 +8,45 @@ use std::time::Duration;
 use http::StatusCode;
 use indexmap::IndexMap;
 
-use super::{plan, reauthorization};
+use super::{LEAST_VALIDITY, lease::release, plan, reauthorization};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
+    catalogue::profile::Profile,
     connections::registration::Setup,
     names::Organization,
-    oauth::{outcome::Outcome, token_response::TokenSet},
-    rows::{Credential, StoredAccount, Tokens},
+    oauth::{outcome::Outcome, provider_error::ProviderError, token_response::TokenSet},
+    rows::{Credential, StoredAccount, StoredConnection, Tokens},
     secret::Secret,
     store::{AccountKey, Commit},
     time::Timestamp,
     token_endpoint::{Answer, Purpose, Told},
 };
 
-/// How long the provider is left alone after an answer that tells nothing: it may still be at work on the request.
-pub(super) const QUARANTINE: Duration = Duration::from_secs(30);
+/// How long refusals that prove nothing are not believed.
+const UNPROVEN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What became of an answer.
+pub(crate) enum Settled {
+    /// It was dealt with, or it is kept; this is what those who wait are told.
+    Told(Told),
+    /// It left a doubt that the same request resolves, once this has passed. Until then, this is what is known.
+    AskAgain {
+        /// How long to wait.
+        after: Duration,
+        /// What is told if nobody asks again.
+        told: Told,
+    },
+}
+
+impl Settled {
+    /// What those are told who can't wait for another answer.
+    pub(super) fn told(self) -> Told {
+        match self {
+            Self::Told(told) | Self::AskAgain { told, .. } => told,
+        }
+    }
+}
 
 impl Engine {
     /// Reads an answer that is durable, and commits what it brought. An answer of an older request than the one whose
@@ -31,16 +54,17 @@ impl Engine {
     ///
     /// # Errors
     /// The answer could not be dealt with and must be kept. What those who wait are told when it could, stands inside.
-    pub(super) async fn settle_refresh(&self, answer: &Answer) -> Result<Told> {
+    pub(super) async fn settle_refresh(&self, answer: &Answer) -> Result<Settled> {
         let Purpose::Refresh { organization, account_id, epoch, connection_version } = &answer.purpose else {
-            return Ok(Ok(()));
+            return Ok(Settled::Told(Ok(())));
         };
         let organization = Organization::parse(organization)?;
         let Some(account) = self.rows.account(&organization, AccountKey::Id(account_id)).await? else {
-            return Ok(Ok(()));
+            return Ok(Settled::Told(Ok(())));
         };
         if account.facts.token_epoch >= *epoch {
-            return Ok(Ok(()));
+            self.conclude(&organization, account_id, *epoch, |_| {}).await?;
+            return Ok(Settled::Told(Ok(())));
         }
         let connection = self.connection_by_id(&organization, &account.connection_id).await?;
         // Its tokens are kept even if the connection has been disabled meanwhile.
@@ -51,52 +75,156 @@ impl Engine {
         }
         let registration = setup.refresh_registration()?;
         let host = registration.token_url.host_str().unwrap_or_default().to_owned();
-        match answer.classified(&registration, &account.facts.scopes_granted) {
+        let unavailable =
+            |reason: String, retry_at| Error::ProviderUnavailable { host: host.clone(), reason, retry_at };
+        let told = match answer.classified(&registration, &account.facts.scopes_granted) {
             Outcome::Ok(tokens) => {
                 let (kept, secrets) = (setup.kept_from_token(&tokens), setup.secrets_from_token(&tokens));
                 self.store_refreshed(account, *epoch, &tokens, &kept, &secrets).await?;
-                Ok(Ok(()))
+                Ok(())
             }
             Outcome::Definitive { error } => {
-                tracing::info!(account.id = %account.id, error = error.name(), "the provider ended the grant");
-                let reason = if account.facts.doubtful { "lost_rotation" } else { "revoked" };
-                self.expire(&account, reason).await?;
-                Ok(Err(reauthorization(&connection, &account, reason)))
+                return self.settle_refusal(&connection, &account, *epoch, setup.profile().confirm, &error).await;
             }
             Outcome::ClientBad { error } => {
-                let note = Note { reason: error.name(), answered: true, misconfigured: Some(*connection_version) };
+                let note = Note { misconfigured: Some(*connection_version), ..Note::of(error.name()) };
                 self.postpone(&account, *epoch, None, note).await?;
-                Ok(Err(Error::ConnectionMisconfigured {
-                    connection: connection.name.clone(),
-                    reason: error.name().into(),
-                }))
+                let (connection, reason) = (connection.name.clone(), error.name().into());
+                Err(Error::ConnectionMisconfigured { connection, reason })
             }
             Outcome::Transient { retry_after, .. } => {
                 // Any other failure may have come after the provider had rotated the token.
                 let answered = matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-                let note = Note { reason: "provider_unavailable", answered, misconfigured: None };
+                let note = Note { doubtful: !answered, ..Note::of("provider_unavailable") };
                 let retry_at = self.postpone(&account, *epoch, retry_after, note).await?;
-                let reason = format!("status {}", answer.status.as_u16());
-                Ok(Err(Error::ProviderUnavailable { host, reason, retry_at: Some(retry_at) }))
+                Err(unavailable(format!("status {}", answer.status.as_u16()), Some(retry_at)))
             }
             Outcome::Unknown { reason, salvaged: Some(refresh_token), .. } => {
                 self.store_salvaged(account, *epoch, &refresh_token).await?;
-                Ok(Err(Error::ProviderUnavailable { host, reason: reason.to_string(), retry_at: None }))
+                Err(unavailable(reason.to_string(), None))
+            }
+            Outcome::Unknown { reason, salvaged: None, .. } if answer.status.is_client_error() => {
+                return self.settle_unproven(&connection, &account, *epoch, &host, &reason.to_string()).await;
             }
             Outcome::Unknown { reason, salvaged: None, .. } => {
-                let note = Note { reason: "answer_unusable", answered: false, misconfigured: None };
-                let retry_at = self.postpone(&account, *epoch, Some(QUARANTINE), note).await?;
-                Ok(Err(Error::ProviderUnavailable { host, reason: reason.to_string(), retry_at: Some(retry_at) }))
+                let note = Note { doubtful: true, ..Note::of("answer_unusable") };
+                let wait = self.quarantine(setup.profile(), &account);
+                let retry_at = self.postpone(&account, *epoch, wait, note).await?;
+                Err(unavailable(reason.to_string(), Some(retry_at)))
             }
+        };
+        Ok(Settled::Told(told))
+    }
+
+    /// What is done about a provider's word that the grant is gone. It is believed when it is said twice about the same
+    /// credential: the first may come from a server that has not heard of it yet.
+    async fn settle_refusal(
+        &self,
+        connection: &StoredConnection,
+        account: &StoredAccount,
+        epoch: u64,
+        confirm: Duration,
+        error: &ProviderError,
+    ) -> Result<Settled> {
+        let token_epoch = account.facts.token_epoch;
+        let is_confirmed = account.facts.refused == Some(token_epoch);
+        let reason = if account.facts.doubtful { "lost_rotation" } else { "revoked" };
+        let retry_at = self.clock.now().plus(confirm);
+        self.conclude(&account.organization, &account.id, epoch, |account| {
+            if account.facts.token_epoch != token_epoch || account.status != Status::Active {
+                return;
+            }
+            if is_confirmed {
+                account.end_grant(reason);
+                return;
+            }
+            account.facts.refused = Some(token_epoch);
+            account.facts.last_refresh_error = Some(error.name().to_owned());
+            account.facts.failed_refreshes += 1;
+            account.postpone_refresh(retry_at);
+        })
+        .await?;
+        let told = Err(reauthorization(connection, account, reason));
+        if is_confirmed {
+            tracing::info!(account.id = %account.id, error = error.name(), "the provider ended the grant");
+            return Ok(Settled::Told(told));
         }
+        Ok(Settled::AskAgain { after: confirm, told })
+    }
+
+    /// What is done about a refusal in words that prove nothing: the account stays as it is, unless it has been so for a
+    /// day.
+    async fn settle_unproven(
+        &self,
+        connection: &StoredConnection,
+        account: &StoredAccount,
+        epoch: u64,
+        host: &str,
+        reason: &str,
+    ) -> Result<Settled> {
+        let now = self.clock.now();
+        let since = account.facts.unproven_since.unwrap_or(now);
+        if since.until(now) >= UNPROVEN {
+            let token_epoch = account.facts.token_epoch;
+            self.conclude(&account.organization, &account.id, epoch, |account| {
+                if account.facts.token_epoch == token_epoch && account.status == Status::Active {
+                    account.end_grant("unconfirmed");
+                }
+            })
+            .await?;
+            return Ok(Settled::Told(Err(reauthorization(connection, account, "unconfirmed"))));
+        }
+        let note = Note { unproven_since: Some(since), ..Note::of("answer_unusable") };
+        let retry_at = self.postpone(account, epoch, None, note).await?;
+        let (host, reason) = (host.to_owned(), reason.to_owned());
+        Ok(Settled::Told(Err(Error::ProviderUnavailable { host, reason, retry_at: Some(retry_at) })))
     }
 
     /// Notes that there was no answer at all. One that never left changes nothing at the provider.
-    pub(super) async fn note_unanswered(&self, account: &StoredAccount, error: &Error) -> Result<()> {
-        let answered = !matches!(error, Error::ProviderUnavailable { .. } | Error::ProviderResponseInvalid { .. });
-        let note = Note { reason: error.code(), answered, misconfigured: None };
-        let wait = (!answered).then_some(QUARANTINE);
-        self.postpone(account, account.facts.request_epoch, wait, note).await.map(drop)
+    pub(super) async fn note_unanswered(
+        &self,
+        organization: &Organization,
+        account_id: &str,
+        epoch: u64,
+        error: &Error,
+    ) -> Result<()> {
+        let Some(account) = self.rows.account(organization, AccountKey::Id(account_id)).await? else { return Ok(()) };
+        let doubtful = matches!(error, Error::ProviderUnavailable { .. } | Error::ProviderResponseInvalid { .. });
+        let wait = if doubtful {
+            let connection = self.connection_by_id(organization, &account.connection_id).await?;
+            self.quarantine(Setup::of(self, &connection)?.profile(), &account)
+        } else {
+            None
+        };
+        self.postpone(&account, epoch, wait, Note { doubtful, ..Note::of(error.code()) }).await.map(drop)
+    }
+
+    /// How long the provider is left alone when nobody knows what it made of a request; nothing means the usual pause.
+    ///
+    /// It may still be at work on it. Where it takes the same refresh token once more, that must be soon; elsewhere
+    /// nothing is sent before an answer can no longer come, nor, since it may end the access token, before its end.
+    fn quarantine(&self, profile: &Profile, account: &StoredAccount) -> Option<Duration> {
+        let network = self.refresh_timing.network;
+        match profile.repeat_within() {
+            Some(_) if profile.may_repeat_at_once() => None,
+            Some(within) => (within > network).then_some(network),
+            None if profile.reuse_kills() => {
+                let end = account.expires_at.map(|end| end.minus(LEAST_VALIDITY));
+                Some(end.map_or(network, |end| self.clock.now().until(end).max(network)))
+            }
+            None => Some(network),
+        }
+    }
+
+    /// Whether the account's provider may end the grant when a refresh token comes a second time.
+    pub(super) async fn reuse_kills(&self, organization: &Organization, account_id: &str) -> Result<bool> {
+        let Some(account) = self.rows.account(organization, AccountKey::Id(account_id)).await? else {
+            return Ok(false);
+        };
+        let connection = self.connection_by_id(organization, &account.connection_id).await?;
+        let kills = |setup: Setup<'_>| setup.profile().reuse_kills() && setup.profile().repeat_within().is_none();
+        // Of a connector that is gone nothing is known.
+        Ok(Setup::of(self, &connection).map_or(true, kills))
     }
 
     async fn store_refreshed(
@@ -135,9 +263,10 @@ impl Engine {
             own.refresh_token = Some(refresh_token.clone());
             // The access token that it came with is lost, and the old one may have ended with the old refresh token.
             account.expires_at = Some(now);
-            account.facts.unanswered = false;
+            account.facts.doubtful = false;
+            account.facts.refused = None;
             account.facts.failed_refreshes += 1;
-            account.facts.next_refresh_at = Some(now.plus(pause));
+            account.postpone_refresh(now.plus(pause));
             account.facts.last_refresh_error = Some("answer_unusable".into());
         })
         .await
@@ -150,18 +279,21 @@ impl Engine {
         epoch: u64,
         change: impl Fn(&mut StoredAccount, &mut Tokens),
     ) -> Result<()> {
+        let (organization, id) = (account.organization.clone(), account.id.clone());
         loop {
-            let Some(Credential::Tokens(mut own)) = self.rows.credential(&account).await? else { return Ok(()) };
+            let Some(Credential::Tokens(mut own)) = self.rows.credential(&account).await? else {
+                return self.conclude(&organization, &id, epoch, |_| {}).await;
+            };
             change(&mut account, &mut own);
             self.rows.seal_credential(&mut account, &Credential::Tokens(own), epoch).await?;
             account.updated_at = self.clock.now();
-            if self.commit_account(&account, Vec::new()).await? == Commit::Applied {
+            if self.commit_account(&account, vec![release(&account, epoch)]).await? == Commit::Applied {
                 return Ok(());
             }
             match self.rows.account(&account.organization, AccountKey::Id(&account.id)).await? {
                 Some(now) if now.facts.token_epoch < epoch => account = now,
                 // A newer token, or no account any more.
-                _ => return Ok(()),
+                _ => return self.conclude(&organization, &id, epoch, |_| {}).await,
             }
         }
     }
@@ -180,19 +312,17 @@ impl Engine {
             None => plan::backoff(account.facts.failed_refreshes + 1, &*self.random)?,
         };
         let retry_at = self.clock.now().plus(pause);
-        self.change_account(&account.organization, &account.id, |account| {
-            if account.facts.request_epoch == epoch {
-                account.facts.asked_by = None;
-            }
+        self.conclude(&account.organization, &account.id, epoch, |account| {
             if account.facts.token_epoch >= epoch || account.status != Status::Active {
                 return;
             }
+            account.postpone_refresh(retry_at);
             let facts = &mut account.facts;
             facts.last_refresh_error = Some(note.reason.to_owned());
             facts.failed_refreshes += 1;
-            facts.next_refresh_at = Some(retry_at);
             facts.misconfigured = note.misconfigured;
-            facts.unanswered &= !note.answered;
+            facts.doubtful |= note.doubtful;
+            facts.unproven_since = note.unproven_since;
         })
         .await?;
         Ok(retry_at)
@@ -202,8 +332,16 @@ impl Engine {
 /// What is remembered of a refresh that did not succeed.
 struct Note<'a> {
     reason: &'a str,
-    /// Whether it is known that the provider did not act on the request.
-    answered: bool,
+    /// Whether the provider may have replaced the refresh token.
+    doubtful: bool,
     /// The version of the connection whose app the provider refused.
     misconfigured: Option<i64>,
+    /// Since when it refuses in words that prove nothing.
+    unproven_since: Option<Timestamp>,
+}
+
+impl<'a> Note<'a> {
+    fn of(reason: &'a str) -> Self {
+        Self { reason, doubtful: false, misconfigured: None, unproven_since: None }
+    }
 }

@@ -23,20 +23,20 @@ pub(crate) struct AccountFacts {
     /// Counts the credentials stored; bound into the seal of the present one.
     #[serde(default)]
     pub(crate) token_epoch: u64,
-    /// Counts the token requests begun. Ahead of `token_epoch` while one is under way, and after one that brought
-    /// nothing.
+    /// Counts the token requests that came to an end. The one under way has the next number, which its lease says. Ahead
+    /// of `token_epoch` after one that brought nothing.
     #[serde(default)]
     pub(crate) request_epoch: u64,
-    /// Whether nobody knows what the provider made of the last token request.
-    #[serde(default)]
-    pub(crate) unanswered: bool,
-    /// Whether that was so of an earlier one since the credential was stored.
-    #[serde(default)]
+    /// Whether nobody knows what the provider made of a token request since the credential was stored. It may have
+    /// replaced the refresh token, and an `invalid_grant` would be the end of that.
+    #[serde(default, alias = "unanswered")]
     pub(crate) doubtful: bool,
-    /// The instance whose request to refresh the credential is under way, by its journal's name. Nobody else sends one
-    /// while it is there.
+    /// The epoch of the credential of which the provider has said `invalid_grant` once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) asked_by: Option<String>,
+    pub(crate) refused: Option<u64>,
+    /// Since when the provider refuses the credential in words that prove nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unproven_since: Option<Timestamp>,
     /// Counts authorizations and disconnections: an exchange that began before one of them comes too late.
     #[serde(default)]
     pub(crate) grants: u64,
@@ -76,8 +76,9 @@ impl AccountFacts {
     /// A good answer came: what went wrong before is over.
     pub(crate) fn clear_failures(&mut self) {
         self.reason = None;
-        self.unanswered = false;
         self.doubtful = false;
+        self.refused = None;
+        self.unproven_since = None;
         self.last_refresh_error = None;
         self.failed_refreshes = 0;
         self.next_refresh_at = None;
@@ -115,6 +116,19 @@ impl StoredAccount {
     /// The status as of `now`, had nothing been changed since the account was read.
     pub(crate) fn previous_status_at(&self, now: Timestamp) -> Option<Status> {
         self.before.map(|(status, verifying_until)| shown(status, verifying_until, now))
+    }
+
+    /// No token request before `at`: then one is due.
+    pub(crate) fn postpone_refresh(&mut self, at: Timestamp) {
+        self.facts.next_refresh_at = Some(at);
+        self.refresh_at = Some(at);
+    }
+
+    /// The provider gives no token for it any more; the person must consent again.
+    pub(crate) fn end_grant(&mut self, reason: &str) {
+        self.status = Status::Expired;
+        self.facts.reason = Some(reason.to_owned());
+        self.refresh_at = None;
     }
 
     pub(crate) fn was_refreshed_within(&self, span: Duration, now: Timestamp) -> bool {
@@ -191,7 +205,6 @@ impl Rows {
     ) -> Result<()> {
         account.facts.token_epoch = epoch;
         account.facts.request_epoch = account.facts.request_epoch.max(epoch);
-        account.facts.asked_by = None;
         account.cell = Some(self.seal(&account.organization, &account.place(), credential).await?);
         Ok(())
     }

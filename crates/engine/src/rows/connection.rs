@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Rows, from_json, sealed, to_json};
 use crate::{
     Result,
-    connections::Endpoints,
+    connections::{ClientSecrets, Endpoints},
     names::Organization,
     secret::Secret,
     store::{ConnectionKey, ConnectionRow},
@@ -44,8 +44,8 @@ pub(crate) struct ConnectionConfig {
 /// The app's secrets.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ConnectionSecrets {
-    #[serde(serialize_with = "sealed::optional")]
-    pub(crate) client_secret: Option<Secret>,
+    #[serde(serialize_with = "sealed::client_secrets")]
+    pub(crate) client_secret: Option<ClientSecrets>,
     #[serde(serialize_with = "sealed::map", default)]
     pub(crate) app: IndexMap<String, Secret>,
     /// A digest of the declaration that this connection was last written from. Sealed, because secrets went into it.

@@ -127,7 +127,20 @@ mod sealed {
     use indexmap::IndexMap;
     use serde::{Serializer, ser::SerializeMap};
 
-    use crate::secret::{ExposeSecret, Secret};
+    use crate::{
+        connections::ClientSecrets,
+        secret::{ExposeSecret, Secret},
+    };
+
+    pub(super) fn client_secrets<S: Serializer>(
+        secrets: &Option<ClientSecrets>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match secrets {
+            Some(secrets) => serializer.collect_seq(secrets.iter().map(ExposeSecret::expose_secret)),
+            None => serializer.serialize_none(),
+        }
+    }
 
     pub(super) fn optional<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
         match secret {

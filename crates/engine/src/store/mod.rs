@@ -310,8 +310,27 @@ pub enum Change {
         /// Which of its requests.
         epoch: i64,
     },
+    /// Conflicts while somebody has the account's lease: for a credential that rests on the one before.
+    RequireNoLease {
+        /// Whose.
+        organization: String,
+        /// The account's id.
+        account_id: String,
+    },
     /// Notes that the provider refuses the app, over an earlier note.
     SetFault(FaultRow),
+    /// Moves the next try of a fault, for the one who tries. Conflicts when it has been moved before, or there is no
+    /// fault: somebody else tries, or has tried.
+    PostponeFault {
+        /// Whose.
+        organization: String,
+        /// The connection's id.
+        connection_id: String,
+        /// The next try that was read.
+        from: Timestamp,
+        /// The one from now on.
+        to: Timestamp,
+    },
     /// Forgets that the provider refused the app.
     ClearFault {
         /// Whose.
@@ -346,7 +365,11 @@ impl Change {
         match self {
             Self::InsertFlow(flow) => flow.held.is_some(),
             // Undone, they are taken to be under way still, which costs a wait.
-            Self::ForgetFlows { .. } | Self::ReleaseLease { .. } | Self::SetFault(_) | Self::ClearFault { .. } => false,
+            Self::ForgetFlows { .. }
+            | Self::ReleaseLease { .. }
+            | Self::SetFault(_)
+            | Self::PostponeFault { .. }
+            | Self::ClearFault { .. } => false,
             _ => true,
         }
     }

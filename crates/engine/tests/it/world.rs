@@ -10,11 +10,12 @@ use onbehalf_engine::{
     egress::Egress,
     names::{ConnectionName, Identifier, Organization},
     random::SystemRandom,
+    refresh::RefreshSettings,
     secret::{ExposeSecret, Secret},
     store::{
         Store,
         journal::{Entry, Journal},
-        sqlite::{Location, SqliteStore},
+        sqlite::{BUSY_TIMEOUT, Location, SqliteStore},
     },
     time::{ManualClock, Timestamp},
     vault::KeySource,
@@ -35,6 +36,7 @@ base_url = "https://provider.example"
 authorize_url = "https://provider.example/authorize"
 token_url = "https://provider.example/token"
 scopes = ["read", "write"]
+refresh_tokens = { confirm_s = 0 }
 [probe]
 url = "/me"
 id = "id"
@@ -82,6 +84,8 @@ pub(crate) fn settings() -> Settings {
         built_in_connections: Vec::new(),
         connectors: vec![("example.toml".into(), CONNECTOR.into()), ("other.toml".into(), CONNECTOR.into())],
         proxy: None,
+        // Tests count token requests.
+        refresh: RefreshSettings { background: false, ..RefreshSettings::default() },
     }
 }
 
@@ -92,7 +96,7 @@ pub(crate) fn connection(name: &str) -> NewConnection {
         connector: None,
         auth_method: None,
         client_id: Some("client".into()),
-        client_secret: Some(Secret::from("client-secret".to_owned())),
+        client_secret: Some("client-secret".into()),
         scopes: None,
         scope_params: Default::default(),
         fields: Default::default(),
@@ -147,7 +151,7 @@ impl World {
         let outside = before.unwrap_or_else(Self::outside);
         let egress = outside.0.clone();
         let path = folder.join("store.db");
-        let store = SqliteStore::open(Location::File(path.clone())).unwrap();
+        let store = SqliteStore::open_with(Location::File(path.clone()), BUSY_TIMEOUT, outside.1.clone()).unwrap();
         let journal = Journal::open(&path, &SystemRandom).unwrap();
         Self::on(settings, outside, egress, Arc::new(Flaky::new(store)), journal).await.unwrap()
     }

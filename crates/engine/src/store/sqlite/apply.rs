@@ -73,7 +73,13 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<bool> {
             connection.prepare_cached(sql::RELEASE_LEASE)?.execute(params![organization, account_id, epoch])?;
             Ok(true)
         }
+        Change::RequireNoLease { organization, account_id } => {
+            Ok(!connection.prepare_cached(sql::LEASE)?.exists(params![organization, account_id])?)
+        }
         Change::SetFault(fault) => write(sql::SET_FAULT, &rows::fault_values(fault)),
+        Change::PostponeFault { organization, connection_id, from, to } => {
+            write(sql::POSTPONE_FAULT, params![organization, connection_id, from, to])
+        }
         Change::ClearFault { organization, connection_id } => {
             connection.prepare_cached(sql::CLEAR_FAULT)?.execute(params![organization, connection_id])?;
             Ok(true)

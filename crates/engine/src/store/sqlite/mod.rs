@@ -79,7 +79,7 @@ impl SqliteStore {
 
     /// [`SqliteStore::open`], waiting at most `busy_timeout` for other programs, now and in every commit.
     pub fn open_with_timeout(location: Location, busy_timeout: Duration) -> Result<Self> {
-        Self::open_with(location, busy_timeout, MachineClock::default())
+        Self::open_with(location, busy_timeout, MachineClock)
     }
 
     /// [`SqliteStore::open_with_timeout`], with a clock of a test's for the leases.

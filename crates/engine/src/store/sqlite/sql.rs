@@ -110,6 +110,9 @@ pub(super) const SET_FAULT: &str = "INSERT INTO faults
     ON CONFLICT (organization, connection_id) DO UPDATE
     SET connection_version = ?3, error = ?4, since = ?5, failures = ?6, next_try = ?7";
 
+pub(super) const POSTPONE_FAULT: &str = "UPDATE faults
+    SET next_try = ?4 WHERE organization = ?1 AND connection_id = ?2 AND next_try = ?3";
+
 pub(super) const CLEAR_FAULT: &str = "DELETE FROM faults WHERE organization = ?1 AND connection_id = ?2";
 
 pub(super) const LANES: &str = "SELECT organization, id,

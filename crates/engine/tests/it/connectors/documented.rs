@@ -3,7 +3,7 @@
 //! engine that is polite about failures would hide it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
@@ -144,7 +144,7 @@ pub(super) struct State {
     /// The one that works.
     pub(super) access_token: Option<String>,
     /// Given instead of the next token answer: status and body.
-    pub(super) scripted: Option<(u16, &'static str)>,
+    pub(super) scripted: VecDeque<(u16, &'static str)>,
     /// API calls that were answered.
     pub(super) calls: Vec<HeaderMap>,
     /// What came that the documentation does not know.
@@ -288,7 +288,7 @@ impl Provider {
     fn answer(&self, request: &Request<Bytes>) -> Checked<(u16, String)> {
         let url = request.uri().to_string();
         if url == self.documented.token {
-            let scripted = self.state().scripted.take();
+            let scripted = self.state().scripted.pop_front();
             return match scripted {
                 Some((status, body)) => Ok((status, body.to_owned())),
                 None => self.token(request).map(|answer| (200, answer)),

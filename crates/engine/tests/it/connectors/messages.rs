@@ -195,13 +195,15 @@ async fn slack_says_its_errors_in_a_200() {
         (r#"{"ok":false,"error":"invalid_code"}"#, "AUTHORIZATION_FAILED"),
     ] {
         let stage = Stage::shipped("slack", SLACK).await;
-        stage.provider.state().scripted = Some((200, error));
+        stage.provider.state().scripted.push_back((200, error));
         assert_eq!(stage.authorize().await, Outcome::Failed { code: wanted.into() });
     }
     let stage = Stage::shipped("slack", SLACK).await;
     stage.connected().await;
     stage.clock.advance(12 * HOUR);
-    stage.provider.state().scripted = Some((200, r#"{"ok":false,"error":"invalid_refresh_token"}"#));
+    tokio::time::pause();
+    let gone = (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#);
+    stage.provider.state().scripted.extend([gone, gone]);
     assert_eq!(stage.get_fails("/conversations.list").await, "REAUTHORIZATION_REQUIRED");
 }
 
@@ -284,7 +286,7 @@ async fn github_says_bad_verification_code_in_a_200() {
         r#"{"error":"bad_verification_code","error_description":"The code passed is incorrect or expired."}"#,
     ] {
         let stage = Stage::shipped("github", GITHUB).await;
-        stage.provider.state().scripted = Some((200, answer));
+        stage.provider.state().scripted.push_back((200, answer));
         assert_eq!(stage.authorize().await, Outcome::Failed { code: "AUTHORIZATION_FAILED".into() });
     }
 }

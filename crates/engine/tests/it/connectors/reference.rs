@@ -1,4 +1,4 @@
-//! `docs/connectors.md` says what the schema has, no more and no less, and its example is a connector.
+//! `docs/connectors.md` says what the schema has, no more and no less, and its examples are a connector.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,6 +6,7 @@ use onbehalf_engine::{
     catalogue::{
         Catalogue,
         field::Field,
+        profile::Profile,
         schema::{Connector, Jwt, Method, Probe, Send, Step},
     },
     oauth::ResponsePaths,
@@ -37,20 +38,34 @@ fn the_docs_name_every_key_of_the_schema_and_no_other() {
 }
 
 #[test]
-fn the_example_of_the_docs_is_a_connector() {
-    let example = DOCS.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let catalogue = Catalogue::embedded().unwrap().overlay([("acme.toml".to_owned(), example.to_owned())]).unwrap();
-    assert!(catalogue.connector("acme").unwrap().supported_method(None).is_ok());
+fn the_docs_name_every_key_of_a_profile_and_no_other() {
+    let rows = section("## Refresh tokens").lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut documented: Vec<_> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    documented.sort_unstable();
+    assert_eq!(documented, keys::<Profile>(&[]));
+}
+
+#[test]
+fn the_examples_of_the_docs_are_a_connector() {
+    let examples = DOCS.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let connector = ("acme.toml".to_owned(), examples.collect());
+    let catalogue = Catalogue::embedded().unwrap().overlay([connector]).unwrap();
+    let (_, method) = catalogue.connector("acme").unwrap().supported_method(None).unwrap();
+    assert_ne!(method.refresh_tokens, Profile::default());
     assert!(catalogue.lint().is_empty());
+}
+
+/// What stands below a heading.
+fn section(heading: &str) -> &'static str {
+    DOCS.split(heading).nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap()
 }
 
 /// What the table's first two columns say: place → keys, sorted.
 fn documented() -> BTreeMap<String, Vec<String>> {
-    let table = DOCS.split("## Every key").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
     let mut documented: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut place = String::new();
     let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| in ") && !line.starts_with("| -");
-    for row in table.lines().filter(is_row) {
+    for row in section("## Every key").lines().filter(is_row) {
         let mut cells = row.split('|').skip(1).map(str::trim);
         let (first, keys) = (cells.next().unwrap(), cells.next().unwrap());
         if !first.is_empty() {

@@ -26,6 +26,8 @@ async fn an_account_ends_by_a_whole_refusal_in_the_providers_own_words() {
         (200, "error=bad_refresh_token&error_description=It+is+incorrect"),
     ] {
         let encounter = Encounter::with("user_1").await;
+        // Once is not enough: the answer may come from a server that has not heard of the token yet.
+        encounter.provider.next(json(status, body));
         let refused = encounter.refreshes("user_1", json(status, body)).await;
         assert_eq!(code(refused), "REAUTHORIZATION_REQUIRED", "{status} {body}");
         let found = encounter.account("user_1").await;

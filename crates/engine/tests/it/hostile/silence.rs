@@ -125,7 +125,8 @@ async fn a_grant_that_is_gone_after_a_silence_was_perhaps_lost_by_it() {
     let (refreshed, ()) = tokio::join!(silence, until_silent(&encounter.provider));
     tokio::time::resume();
     assert_eq!(code(refreshed), "PROVIDER_UNAVAILABLE");
-    let refused = encounter.refreshes("user_1", json(400, r#"{"error":"invalid_grant"}"#)).await;
-    assert_eq!(code(refused), "REAUTHORIZATION_REQUIRED");
+    let gone = || json(400, r#"{"error":"invalid_grant"}"#);
+    encounter.provider.next(gone());
+    assert_eq!(code(encounter.refreshes("user_1", gone()).await), "REAUTHORIZATION_REQUIRED");
     assert_eq!(encounter.account("user_1").await.reason.as_deref(), Some("lost_rotation"));
 }

@@ -85,7 +85,7 @@ async fn a_full_disk_refuses_the_commit_and_keeps_the_rows() {
     let opened = open::open_file(&path, Duration::ZERO).unwrap();
     let pages: u32 = opened.writer.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     opened.writer.pragma_update(None, "max_page_count", pages + 8).unwrap();
-    let store = SqliteStore::start(opened, Box::new(MachineClock::default())).unwrap();
+    let store = SqliteStore::start(opened, Box::new(MachineClock)).unwrap();
     fill(&store).await;
     let large = AccountRow { credential: Some(vec![1; 100_000]), version: 2, ..account("ca_1", "conn_1") };
     assert_eq!(store.commit(vec![Change::ReplaceAccount(large)]).await.unwrap_err().code(), "STORE_FULL");
@@ -100,7 +100,7 @@ async fn a_store_that_turns_read_only_says_so_and_can_be_read() {
     let (_folder, path) = closed().await;
     let opened = open::open_file(&path, Duration::ZERO).unwrap();
     opened.writer.pragma_update(None, "query_only", true).unwrap();
-    let store = SqliteStore::start(opened, Box::new(MachineClock::default())).unwrap();
+    let store = SqliteStore::start(opened, Box::new(MachineClock)).unwrap();
     let change = Change::InsertConnection(connection("conn_2"));
     assert_eq!(store.commit(vec![change]).await.unwrap_err().code(), "STORE_READ_ONLY");
     assert!(stored_account(&store, "ca_1").await.is_some());
