@@ -94,6 +94,9 @@ impl Egress for SimEgress {
         if world.fault(world.options.loss) {
             return Err(Failure::NotSent { reason: "connect" });
         }
+        tokio::time::sleep(world.latency()).await;
+        self.process.step().await;
+        // The connection stands. What it takes to make the body is done only now.
         let (parts, body) = request.into_parts();
         let body = body.collect().await?;
         self.process.step().await;

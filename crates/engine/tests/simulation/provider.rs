@@ -2,7 +2,7 @@
 //! what became of its answer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -24,6 +24,19 @@ pub(crate) enum Policy {
     GraceNew,
     /// It stays what it is.
     NoRotation,
+}
+
+impl Policy {
+    /// What a connector says of it.
+    pub(crate) fn profile(self) -> &'static str {
+        match self {
+            Self::StrictAndRevoking => "[auth.oauth2.refresh_tokens]\nrotation = 'always'",
+            Self::Strict => "[auth.oauth2.refresh_tokens]\nrotation = 'always'\nreuse_revokes = false",
+            Self::GraceSame => "[auth.oauth2.refresh_tokens]\nrotation = 'always'\ngrace_s = 60\ngrace_result = 'same'",
+            Self::GraceNew => "[auth.oauth2.refresh_tokens]\nrotation = 'always'\ngrace_s = 60",
+            Self::NoRotation => "[auth.oauth2.refresh_tokens]\nrotation = 'never'",
+        }
+    }
 }
 
 /// How long a used token is still good where the policy has grace.
@@ -89,6 +102,8 @@ struct State {
     /// Every access token: user, grant and end.
     access_tokens: BTreeMap<String, (usize, usize, Instant)>,
     issued: u64,
+    /// Refresh tokens that a lagging replica did not know.
+    denied: BTreeSet<String>,
     exchanges: Vec<Exchange>,
 }
 
@@ -111,8 +126,14 @@ pub(crate) type Answer = (u16, String);
 impl Provider {
     pub(crate) fn new(world: Arc<World>) -> Self {
         let users = (0..world.options.accounts).map(|_| Vec::new()).collect();
-        let state =
-            State { phase: Phase::Working, users, access_tokens: BTreeMap::new(), issued: 0, exchanges: Vec::new() };
+        let state = State {
+            phase: Phase::Working,
+            users,
+            access_tokens: BTreeMap::new(),
+            issued: 0,
+            denied: BTreeSet::new(),
+            exchanges: Vec::new(),
+        };
         Self { world, state: Mutex::new(state) }
     }
 
@@ -194,7 +215,7 @@ impl Provider {
         let (status, body) = match phase {
             Phase::Throttling => (429, r#"{"error":"slow_down"}"#.to_owned()),
             Phase::RefusingApp => (401, r#"{"error":"invalid_client"}"#.to_owned()),
-            Phase::Lagging if dice.once_in(3) => (400, INVALID_GRANT.to_owned()),
+            Phase::Lagging if state.lies_about(refresh_token) => (400, INVALID_GRANT.to_owned()),
             Phase::Failing if dice.once_in(4) => {
                 drop(self.carry_out(&mut state, number, refresh_token));
                 (500, String::new())
@@ -297,6 +318,11 @@ impl Provider {
 const INVALID_GRANT: &str = r#"{"error":"invalid_grant"}"#;
 
 impl State {
+    /// Once about each refresh token: by the time the question is asked again, the replica has caught up.
+    fn lies_about(&mut self, refresh_token: &str) -> bool {
+        self.denied.insert(refresh_token.to_owned())
+    }
+
     fn issue(&mut self, user: usize, grant: usize, token: usize, life: Duration) -> Issued {
         self.issued += 1;
         let access_token = format!("at.{user}.{:08}", self.issued);

@@ -12,6 +12,7 @@ use onbehalf_engine::{
     egress::body::Body,
     names::{ConnectionName, Identifier, Organization},
     proxy::ProxyRequest,
+    refresh::RefreshSettings,
     secret::{ExposeSecret, Secret},
     store::journal::Journal,
     time::Clock,
@@ -174,7 +175,7 @@ impl Run {
             clock: self.world.clone(),
             random,
         };
-        Engine::assemble(settings(), parts).await
+        Engine::assemble(settings(&self.world.options), parts).await
     }
 
     /// Any replica that is up.
@@ -217,7 +218,7 @@ impl Run {
 
     async fn call_again_and_again(self: Arc<Self>, user: usize) {
         loop {
-            tokio::time::sleep(self.world.dice.seconds(1..60)).await;
+            tokio::time::sleep(self.world.dice.seconds(1..120)).await;
             let Some((process, engine)) = self.somewhere() else { continue };
             // Many give up early.
             let patience =
@@ -297,7 +298,12 @@ impl Run {
                     fault.store(false, Ordering::SeqCst);
                 }
                 4 if options.provider_faults => {
-                    self.provider.enter(dice.pick(&[Phase::Failing, Phase::Throttling, Phase::RefusingApp]));
+                    self.provider.enter(dice.pick(&[
+                        Phase::Failing,
+                        Phase::Throttling,
+                        Phase::RefusingApp,
+                        Phase::Lagging,
+                    ]));
                     tokio::time::sleep(dice.seconds(1..900)).await;
                     self.provider.enter(Phase::Working);
                 }
@@ -341,7 +347,9 @@ impl Run {
     }
 }
 
-fn settings() -> Settings {
+fn settings(options: &Options) -> Settings {
+    let profile = if options.profile_is_known { options.policy.profile() } else { "" };
+    let connector = format!("{CONNECTOR}{profile}");
     Settings {
         store: StoreLocation::Memory,
         key: KeySource::Explicit { origin: "the run".into(), text: Secret::from(KEY.to_owned()) },
@@ -355,7 +363,7 @@ fn settings() -> Settings {
             connector: None,
             auth_method: None,
             client_id: Some("client".into()),
-            client_secret: Some(Secret::from("client-secret".to_owned())),
+            client_secret: Some(Secret::from("client-secret".to_owned()).into()),
             scopes: None,
             scope_params: Default::default(),
             fields: Default::default(),
@@ -363,8 +371,9 @@ fn settings() -> Settings {
             endpoints: Default::default(),
         }],
         built_in_connections: Vec::new(),
-        connectors: vec![("example.toml".into(), CONNECTOR.into())],
+        connectors: vec![("example.toml".into(), connector)],
         proxy: None,
+        refresh: RefreshSettings::default(),
     }
 }
 

@@ -93,6 +93,13 @@ impl Tables {
                 }
                 true
             }
+            Change::RequireNoLease { organization, account_id } => {
+                !self.leases.contains_key(&key(&organization, &account_id))
+            }
+            Change::PostponeFault { organization, connection_id, from, to } => {
+                let fault = self.faults.get_mut(&key(&organization, &connection_id));
+                fault.filter(|fault| fault.next_try == from).map(|fault| fault.next_try = to).is_some()
+            }
             Change::SetFault(row) => {
                 let place = key(&row.organization, &row.connection_id);
                 let known = self.connections.contains_key(&place);

@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) replicas: usize,
     pub(crate) accounts: usize,
     pub(crate) policy: Policy,
+    /// Whether the connector tells of that policy.
+    pub(crate) profile_is_known: bool,
     /// How long an access token lives.
     pub(crate) life: Duration,
     /// How long there are faults.
@@ -53,8 +55,9 @@ impl Options {
         Self {
             seed,
             replicas: dice.between(1..4) as usize,
-            accounts: dice.pick(&[1, 2, 4, 8, 20]),
+            accounts: dice.pick(&[1, 1, 2, 3, 5, 8, 20]),
             policy: dice.pick(&policies),
+            profile_is_known: dice.once_in(2),
             life: Duration::from_secs(dice.between(2..16) * 60),
             storm: dice.seconds(1200..2 * 3600),
             loss: dice.pick(&[0, 0, 20, 100]),
