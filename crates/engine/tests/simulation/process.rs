@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::Notify, task, time::Instant};
 
 use crate::world::World;
 
@@ -35,8 +35,32 @@ struct State {
     killed: bool,
     stopped_until: Option<Instant>,
     last_stop: Option<Instant>,
-    /// What will befall it, after so many steps.
-    fuse: Option<(u32, Fate)>,
+    fuse: Option<Fuse>,
+    /// Becomes the fuse of the next token request.
+    trap: Option<(u32, Fate)>,
+}
+
+/// What will befall a process, after so many steps.
+struct Fuse {
+    steps: u32,
+    fate: Fate,
+    /// The task whose steps count; nothing for all.
+    task: Option<task::Id>,
+}
+
+impl State {
+    /// What befalls the process at this step.
+    fn burn(&mut self) -> Option<Fate> {
+        let counts = |fuse: &&mut Fuse| fuse.task.is_none() || fuse.task == task::try_id();
+        let fuse = self.fuse.as_mut().filter(counts)?;
+        match fuse.steps.checked_sub(1) {
+            Some(left) => {
+                fuse.steps = left;
+                None
+            }
+            None => self.fuse.take().map(|fuse| fuse.fate),
+        }
+    }
 }
 
 impl fmt::Debug for Process {
@@ -51,7 +75,20 @@ impl Process {
     }
 
     pub(crate) fn light(&self, steps: u32, fate: Fate) {
-        self.state.lock().unwrap().fuse = Some((steps, fate));
+        self.state.lock().unwrap().fuse = Some(Fuse { steps, fate, task: None });
+    }
+
+    /// The same, counted from its next token request on, and only what is done for that.
+    pub(crate) fn set_trap(&self, steps: u32, fate: Fate) {
+        self.state.lock().unwrap().trap = Some((steps, fate));
+    }
+
+    /// This task sends a token request.
+    pub(crate) fn spring_trap(&self) {
+        let mut state = self.state.lock().unwrap();
+        if let Some((steps, fate)) = state.trap.take() {
+            state.fuse = Some(Fuse { steps, fate, task: task::try_id() });
+        }
     }
 
     pub(crate) fn is_killed(&self) -> bool {
@@ -77,17 +114,7 @@ impl Process {
 
     /// One touch of the world.
     pub(crate) async fn step(&self) {
-        let fate = {
-            let mut state = self.state.lock().unwrap();
-            match &mut state.fuse {
-                Some((0, _)) => state.fuse.take().map(|(_, fate)| fate),
-                Some((left, _)) => {
-                    *left -= 1;
-                    None
-                }
-                None => None,
-            }
-        };
+        let fate = self.state.lock().unwrap().burn();
         match fate {
             Some(Fate::Killed) if !self.world.is_calm() => self.kill(),
             Some(Fate::Stopped(duration)) if !self.world.is_calm() => {

@@ -81,6 +81,14 @@ struct Exchange {
     journaled: bool,
 }
 
+impl Exchange {
+    /// Whether its answer may never have got as far as a journal that others can read: it was lost on its way, or with its
+    /// sender, or its sender stood still with it in hand.
+    fn is_lost(&self) -> bool {
+        !(self.delivered && self.journaled) || self.sender.has_stopped_since(self.sent_at)
+    }
+}
+
 /// One person's consent, and every refresh token that came of it.
 #[derive(Debug, Default)]
 struct Grant {
@@ -189,6 +197,7 @@ impl Provider {
                 self.world.violation(format_args!("{sender:?} asks for user {user}, as {:?} still does", other.sender));
             }
         }
+        sender.spring_trap();
         let task = task::try_id();
         state.exchanges.push(Exchange {
             user,
@@ -299,6 +308,15 @@ impl Provider {
         }
     }
 
+    /// A task turns to the store: what it was answered must be in its journal by now.
+    pub(crate) fn check_journaled(&self, task: Option<task::Id>) {
+        let state = self.state.lock().unwrap();
+        let last = state.exchanges.iter().enumerate().rev().find(|(_, exchange)| exchange.task == task);
+        if let Some((number, _)) = last.filter(|(_, exchange)| exchange.delivered && !exchange.journaled) {
+            self.world.violation(format_args!("the answer to request {number} is read before it is in the journal"));
+        }
+    }
+
     /// Whether an account of this user may have ended for this reason.
     pub(crate) fn justifies(&self, user: usize, reason: &str) -> bool {
         let state = self.state.lock().unwrap();
@@ -309,7 +327,7 @@ impl Provider {
         let of_grant = |one: &&Exchange| (one.user, one.grant) == (user, refused.grant);
         match reason {
             "revoked" => ended.is_some(),
-            "lost_rotation" => state.exchanges.iter().filter(of_grant).any(|one| !(one.delivered && one.journaled)),
+            "lost_rotation" => state.exchanges.iter().filter(of_grant).any(|one| one.is_lost()),
             _ => false,
         }
     }

@@ -286,10 +286,9 @@ impl Run {
         let options = &world.options;
         loop {
             tokio::time::sleep(dice.seconds(5..240)).await;
-            let fuse = dice.between(0..20) as u32;
             match dice.between(0..6) {
-                0 if options.crashes => self.befall(fuse, Fate::Killed),
-                1 if options.stalls => self.befall(fuse, Fate::Stopped(dice.seconds(1..400))),
+                0 if options.crashes => self.befall(Fate::Killed),
+                1 if options.stalls => self.befall(Fate::Stopped(dice.seconds(1..400))),
                 2 if options.clock_steps => world.step_clock(dice.between(0..2 * STEP as u64) as i64 - STEP),
                 3 if options.store_faults > 0 => {
                     let fault = dice.pick(&[&self.database.away, &self.database.full]);
@@ -313,9 +312,13 @@ impl Run {
         }
     }
 
-    fn befall(&self, fuse: u32, fate: Fate) {
-        if let Some((process, _)) = self.somewhere() {
-            process.light(fuse, fate);
+    /// At any moment, or in the midst of a token request.
+    fn befall(&self, fate: Fate) {
+        let Some((process, _)) = self.somewhere() else { return };
+        if self.world.dice.once_in(2) {
+            process.light(self.world.dice.between(0..20) as u32, fate);
+        } else {
+            process.set_trap(self.world.dice.between(0..12) as u32, fate);
         }
     }
 

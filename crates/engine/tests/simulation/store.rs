@@ -47,6 +47,7 @@ pub(crate) struct SimStore {
 impl SimStore {
     async fn read<T>(&self, look: impl FnOnce(&Tables) -> T) -> Result<T> {
         self.process.step().await;
+        self.provider.check_journaled(tokio::task::try_id());
         let world = &self.process.world;
         if self.database.away.load(Ordering::SeqCst) && !world.is_calm() {
             return Err(self.failure(Error::StoreFailed { reason: "the store is away".into() }));
