@@ -443,6 +443,13 @@ export interface ConnectedAccount {
   tokenExpiresAt?: Date
   /** Why the last refresh did not succeed, until one does. */
   lastRefreshError?: string
+  /** When a refresh last brought a token. */
+  refreshedAt?: Date
+  /**
+   * When the token is to be refreshed: some time before it ends, or, after a refresh that did not succeed, when it is
+   * tried again.
+   */
+  nextRefreshAt?: Date
   createdAt: Date
   updatedAt: Date
   /** The credential, from `getConnectedAccount` alone, while the account is active. */
@@ -475,12 +482,17 @@ export interface ConnectionDetails {
   authMethod: string
   enabled: boolean
   clientId?: string
-  /** Whether a client secret is stored. */
+  /** Whether a client secret is stored, or several. */
   hasClientSecret: boolean
   scopes: Array<string>
   scopeParams: Record<string, string[]>
   fields: Record<string, string>
   endpoints: ConnectionEndpoints
+  /**
+   * Why the provider refuses your app, as long as it does. It ends by itself once the provider accepts the app again,
+   * and when you change the connection. No connected account is ended by it.
+   */
+  misconfigured?: ConnectionFault
   /** To be registered with the provider, exactly. */
   redirectUri: string
   createdAt: Date
@@ -494,6 +506,16 @@ export interface ConnectionEndpoints {
   refreshUrl?: string
   revokeUrl?: string
   baseUrl?: string
+}
+
+/** The provider refuses your app itself: its secret, or its registration. */
+export interface ConnectionFault {
+  /** What the provider said: a short code such as `invalid_client`. */
+  error: string
+  /** Since when it has said so. */
+  since: Date
+  /** When your app is tried again, if a connected account needs it then. */
+  nextTryAt: Date
 }
 
 /** A page of connections. */
@@ -521,8 +543,8 @@ export interface ConnectionOptions {
   authMethod?: string
   /** The client id of your app with the provider. */
   clientId?: string
-  /** Its secret. It can be written, never read. */
-  clientSecret?: string
+  /** Its secret; several while you roll it over, the new one first. They can be written, never read. */
+  clientSecret?: string | Array<string>
   /** Asked instead of the connector's default scopes. */
   scopes?: Array<string>
   /** Further scope parameters, such as `optional_scope`. */
@@ -543,8 +565,8 @@ export interface ConnectionPatchOptions {
   organizationId?: string
   /** The client id of your app with the provider. */
   clientId?: string
-  /** Its secret. */
-  clientSecret?: string
+  /** Its secret, or its secrets; all of them together. */
+  clientSecret?: string | Array<string>
   /** Asked instead of the connector's default scopes. */
   scopes?: Array<string>
   /** Further scope parameters. */
@@ -678,8 +700,8 @@ export interface NewConnectionOptions {
   authMethod?: string
   /** The client id of your app with the provider. */
   clientId?: string
-  /** Its secret. It can be written, never read. */
-  clientSecret?: string
+  /** Its secret; several while you roll it over, the new one first. They can be written, never read. */
+  clientSecret?: string | Array<string>
   /** Asked instead of the connector's default scopes. */
   scopes?: Array<string>
   /** Further scope parameters, such as `optional_scope`. */

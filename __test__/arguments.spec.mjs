@@ -45,7 +45,11 @@ const refusedOptions = [
   [{ userVerifyUrls: [, 'CANARY'] }, '`userVerifyUrls.0` must be a string'],
   [{ connections: [] }, '`connections` must be an object'],
   [{ connections: { gmail: 'CANARY' } }, '`connections.gmail` must be an object'],
-  [{ connections: { gmail: { clientSecret: { CANARY: 1 } } } }, '`connections.gmail.clientSecret` must be a string'],
+  [
+    { connections: { gmail: { clientSecret: { CANARY: 1 } } } },
+    '`connections.gmail.clientSecret` must be a string or an array of strings',
+  ],
+  [{ connections: { gmail: { clientSecret: ['CANARY', 7] } } }, '`connections.gmail.clientSecret.1` must be a string'],
   [{ connections: { gmail: { scopes: ['CANARY', 7] } } }, '`connections.gmail.scopes.1` must be a string'],
   [
     { connections: { gmail: { endpoints: { tokenUrl: 'CANARY' } } } },

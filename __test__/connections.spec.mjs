@@ -61,6 +61,10 @@ test('what is changed of what is not there, or to what cannot be, changes nothin
   const refused = [
     [{ clientId: '' }, 'clientId'],
     [{ clientId: 'a\u0000' }, 'clientId'],
+    [{ clientSecret: '' }, 'clientSecret'],
+    [{ clientSecret: [] }, 'clientSecret'],
+    [{ clientSecret: [secret, secret] }, 'clientSecret'],
+    [{ clientSecret: ['a', 'b', 'c', 'd', 'e'] }, 'clientSecret'],
     [{ scopes: ['two words'] }, 'scopes'],
     [{ scopes: [''] }, 'scopes'],
     [{ endpoints: { tokenUrl: 'http://example.com/token' } }, 'endpoints.tokenUrl'],
@@ -173,6 +177,9 @@ test('a client secret can be written and never read (A33)', async (t) => {
     await connections.create(made),
     await connections.get({ connectionName }),
     await connections.update({ connectionName, clientSecret: `${secret} again` }),
+    await connections.update({ connectionName, clientSecret: [`${secret} to come`, secret] }),
+    await failure(() => connections.update({ connectionName, clientSecret: [secret, secret] })),
+    await failure(() => connections.update({ connectionName, clientSecret: [secret, 7] })),
     await connections.disable({ connectionName }),
     await connections.enable({ connectionName }),
     await connections.list(),
@@ -190,6 +197,18 @@ test('a client secret can be written and never read (A33)', async (t) => {
   for (const answer of answers) t.false(shown(answer).includes('CANARY'))
   t.true((await connections.get({ connectionName })).hasClientSecret)
   t.true((await connections.get({ connectionName: 'declared' })).hasClientSecret)
+})
+
+test('a client secret is rolled over by a list', async (t) => {
+  const clientSecret = ['the new one', 'the old one']
+  const onbehalf = open(t, { connections: { declared: { connector: 'hubspot', clientId: 'an id', clientSecret } } })
+  const { actions, connections } = onbehalf
+  t.like(await connections.get({ connectionName: 'declared' }), { hasClientSecret: true, misconfigured: undefined })
+  t.true((await connections.create({ ...made, clientSecret })).hasClientSecret)
+  const { id } = await connections.update({ connectionName: 'mail', clientSecret: 'the new one' })
+  t.like(await connections.get({ connectionName: 'mail' }), { id, hasClientSecret: true })
+  const { connectedAccount } = await actions.getOrCreateConnectedAccount({ connectionName: 'mail', identifier: 'a' })
+  t.like(connectedAccount, { connectionId: id, refreshedAt: undefined, nextRefreshAt: undefined })
 })
 
 test('the catalogue tells what each connector needs', async (t) => {

@@ -8,6 +8,7 @@ import {
   type ApiResponse,
   type AuthorizationLink,
   type ConnectedAccount,
+  type ConnectionDetails,
   ConnectorStatus,
   type ErrorCode,
   getAuthorizationLink,
@@ -63,11 +64,18 @@ const oauthToken: NewOauthToken = {
 }
 await updateConnectedAccount({ connectedAccountId: 'ca_1', authorizationDetails: { oauthToken } })
 console.log(key, token, connectedAccount.tokenExpiresAt?.getTime())
+is<Same<ConnectedAccount['nextRefreshAt'], Date | undefined>>()
+is<Same<ConnectedAccount['refreshedAt'], Date | undefined>>()
+is<Same<ConnectionDetails['misconfigured'], { error: string; since: Date; nextTryAt: Date } | undefined>>()
+new Onbehalf({ connections: { gmail: { clientId: 'id', clientSecret: ['new', 'old'] } } })
+await new Onbehalf().connections.update({ connectionName: 'gmail', clientSecret: 'new' })
 
 // @ts-expect-error an option that there is not
 await getAuthorizationLink({ ...account, redirect: '' })
 // @ts-expect-error an option of the wrong type
 await getToken({ ...account, minValidity: '5' })
+// @ts-expect-error a secret that is no string
+new Onbehalf({ connections: { gmail: { clientSecret: [1] } } })
 // @ts-expect-error a stream of what is no bytes
 const numbers: RequestStream = new ReadableStream<number>()
 console.log(numbers)

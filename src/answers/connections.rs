@@ -34,7 +34,7 @@ pub struct ConnectionDetails {
     pub fields: IndexMap<String, String>,
     pub endpoints: ConnectionEndpoints,
     /// Why the provider refuses your app, as long as it does. It ends by itself once the provider accepts the app again,
-    /// and when you change the connection. No connected account suffers: they work on when it is over.
+    /// and when you change the connection. No connected account is ended by it.
     pub misconfigured: Option<ConnectionFault>,
     /// To be registered with the provider, exactly.
     pub redirect_uri: String,

@@ -25,7 +25,7 @@ use crate::{
     },
     events::Subscribers,
     random::{Random, SystemRandom},
-    refresh::{Flights, Timing},
+    refresh::{Flights, Pace, Refresher, Timing},
     rows::Rows,
     settings::{Checked, Settings, StoreLocation, UserVerification},
     store::{
@@ -83,7 +83,9 @@ pub struct Engine {
     pub(crate) secrets_in_use: SecretsInUse,
     pub(crate) fault_memory: FaultMemory,
     pub(crate) flights: Flights,
+    pub(crate) pace: Pace,
     pub(crate) refresh_timing: Timing,
+    pub(crate) refresher: Refresher,
     /// Slots of journals whose entries no key of ours opens.
     unreadable: Mutex<Vec<Slot>>,
     pub(crate) subscribers: Subscribers,
@@ -151,6 +153,7 @@ impl Engine {
     async fn put_together(checked: Checked, parts: Parts) -> Result<Arc<Self>> {
         let Checked { settings, catalogue, user_verification, user_verify_urls } = checked;
         let (vault, store_id) = unlock(&settings.key, &settings.store, &parts).await?;
+        let random = parts.random.clone();
         let engine = Arc::new(Self {
             rows: Rows::new(parts.store, vault, parts.random.clone(), parts.clock.clone()),
             journal: parts.journal,
@@ -168,7 +171,9 @@ impl Engine {
             secrets_in_use: SecretsInUse::default(),
             fault_memory: FaultMemory::default(),
             flights: Flights::default(),
+            pace: Pace::new(random),
             refresh_timing: settings.refresh.timing,
+            refresher: Refresher::default(),
             unreadable: Mutex::default(),
             subscribers: Subscribers::default(),
             changed: Notify::new(),
@@ -180,6 +185,9 @@ impl Engine {
         engine.forget_unverified(engine.clock.now()).await;
         if engine.journal.is_shared() {
             engine.patrol();
+        }
+        if settings.refresh.background {
+            engine.refresh_in_background();
         }
         Ok(engine)
     }

@@ -9,6 +9,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -27,8 +28,10 @@ use crate::{
         Registration,
         outcome::{Outcome, TokenAnswer, classify},
         provider_error::ProviderError,
+        retry_after::retry_after,
         token_response::{Unusable, salvage_refresh_token},
     },
+    refresh::Others,
     store::journal::{Entry, Slot},
     time::Timestamp,
 };
@@ -86,6 +89,13 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// Whether it says that the provider is overloaded or broken; then, for how long it asked to be left alone.
+    pub(crate) fn failing(&self) -> Option<Option<Duration>> {
+        let Self { status, headers, received_at, .. } = self;
+        let fails = status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS;
+        fails.then(|| retry_after(*status, headers, *received_at))
+    }
+
     /// What it means. `asked` are the scopes that hold when it names none.
     pub(crate) fn classified(&self, registration: &Registration, asked: &[String]) -> Outcome {
         let Self { status, headers, body, received_at, .. } = self;
@@ -160,7 +170,7 @@ impl Engine {
                     Purpose::Exchange { .. } => self.settle_exchange_later(answer, slot),
                     Purpose::Refresh { .. } => {
                         // Before anything else is refreshed. Who waited for it is gone.
-                        let _ = self.settle_refresh_and_clear(answer, slot).await;
+                        let _ = self.settle_refresh_and_clear(answer, slot, Others::None).await;
                     }
                 },
                 Err(error) => {

@@ -36,7 +36,7 @@ impl Engine {
         account.status = Status::Active;
         account.expires_at = grant.expires_at;
         account.refresh_at = match grant.credential.refresh_token() {
-            Some(_) => plan::refresh_at(now, grant.expires_at, &*self.random)?,
+            Some(_) => plan::refresh_at(now, grant.expires_at, None, &*self.random)?,
             None => None,
         };
         account.updated_at = now;

@@ -99,6 +99,7 @@ impl Engine {
         let commit = self.rows.store.commit(with).await?;
         if commit == Commit::Applied {
             self.announce();
+            self.refresher.hear_of(account, self.clock.now());
             if let Err(error) = self.tell_status(account).await {
                 tracing::warn!(account.id = %account.id, code = error.code(), "a change of status could not be told");
             }

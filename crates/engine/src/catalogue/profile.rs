@@ -4,7 +4,7 @@
 //! the grant when a replaced one comes again. Some forgive that for a while, because an answer can get lost on its way.
 //! What a connector does not say is taken to be the worst, so that a missing fact costs time and never a grant.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -85,6 +85,11 @@ impl Default for Profile {
 }
 
 impl Profile {
+    /// How many token requests a second may be sent, in whole ones: at least one.
+    pub fn most_a_second(&self) -> Option<NonZeroU32> {
+        self.most_per_second.and_then(|rate| NonZeroU32::new((rate as u32).max(1)))
+    }
+
     /// Whether sending a refresh token once more can end the grant, when there is no grace or it has passed.
     pub fn reuse_kills(&self) -> bool {
         self.rotation != Rotation::Never && self.reuse_revokes

@@ -120,6 +120,11 @@ impl SecretChoice {
         }
     }
 
+    /// Whether both choose from as many.
+    pub(super) fn is_among(self, other: Self) -> bool {
+        self.count == other.count
+    }
+
     /// The one to try when this one is refused; nothing when all of them were.
     pub(super) fn next(self) -> Option<Self> {
         let next = Self { refused: self.refused + 1, ..self };

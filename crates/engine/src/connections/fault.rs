@@ -54,12 +54,12 @@ impl Engine {
     }
 
     /// Whether a token request may be sent. Where the provider refuses the app, one caller tries again when it is time:
-    /// it commits the change that comes back with its lease, which keeps everybody else away until `until`. That commit
+    /// it commits the change that comes back with its lease, which keeps everybody else away for `how_long`. That commit
     /// conflicts when somebody else was first.
     ///
     /// # Errors
     /// `CONNECTION_MISCONFIGURED` until it is time.
-    pub(crate) async fn pass_fault(&self, connection: &StoredConnection, until: Timestamp) -> Result<Option<Change>> {
+    pub(crate) async fn pass_fault(&self, connection: &StoredConnection, how_long: Duration) -> Result<Option<Change>> {
         let now = self.clock.now();
         if self.fault_memory.is_trusted(&connection.id, now) {
             return Ok(None);
@@ -77,7 +77,7 @@ impl Engine {
                 organization: row.organization,
                 connection_id: row.connection_id,
                 from: row.next_try,
-                to: until,
+                to: now.plus(how_long),
             })),
         }
     }

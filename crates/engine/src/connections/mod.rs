@@ -5,10 +5,8 @@
 //! keys needs neither: its connection, named like it, is made when it is first named.
 
 pub(crate) mod check;
-#[cfg_attr(not(test), expect(dead_code, reason = "refreshes and exchanges do not ask yet"))]
 pub(crate) mod client_secrets;
 pub(crate) mod declared;
-#[cfg_attr(not(test), expect(dead_code, reason = "refreshes and exchanges do not ask yet"))]
 pub(crate) mod fault;
 pub(crate) mod injection;
 pub(crate) mod registration;

@@ -67,14 +67,20 @@ impl<'a> Setup<'a> {
         self
     }
 
+    /// The same, with this one of the app's secrets; with its own where none is named, or the app has not so many now.
+    pub(crate) fn with_secret_of(self, choice: Option<SecretChoice>) -> Self {
+        match choice {
+            Some(choice) if choice.is_among(self.choice) => self.with_secret(choice),
+            _ => self,
+        }
+    }
+
     /// The same, with the app's next secret, after the provider has refused this one; nothing when it has refused all.
-    #[cfg_attr(not(test), expect(dead_code, reason = "refreshes and exchanges do not ask yet"))]
     pub(crate) fn with_next_secret(&self) -> Option<Self> {
         self.choice.next().map(|next| self.clone().with_secret(next))
     }
 
     /// Which of the app's secrets goes out. See [`Engine::remember_secret`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "refreshes and exchanges do not ask yet"))]
     pub(crate) fn secret_choice(&self) -> SecretChoice {
         self.choice
     }
@@ -154,6 +160,23 @@ impl<'a> Setup<'a> {
             registration.response = paths.clone();
         }
         Ok(registration)
+    }
+
+    /// Where tokens are refreshed.
+    fn refresh_endpoint(&self) -> Result<Url> {
+        let registration = self.registration(None)?;
+        Ok(registration.refresh_url.unwrap_or(registration.token_url))
+    }
+
+    /// The origin that is asked for tokens, which is what a provider is to those who must not ask too often.
+    pub(crate) fn token_origin(&self) -> Result<String> {
+        Ok(self.refresh_endpoint()?.origin().ascii_serialization())
+    }
+
+    /// The host of that, for errors.
+    pub(crate) fn token_host(&self) -> String {
+        let endpoint = self.refresh_endpoint().ok();
+        endpoint.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| self.connector.slug.clone())
     }
 
     /// How the provider treats refresh tokens.

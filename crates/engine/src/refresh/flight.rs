@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,14 +14,17 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     Timing,
     lease::{Held, Late, pause, stored},
-    may_ask, reauthorization,
-    settle::Settled,
+    may_ask,
+    pace::{self, Lane, Refused, Turn, Urgency},
+    reauthorization,
+    settle::{Others, Settled},
 };
 use crate::{
     Engine, Error, Result,
     accounts::Status,
+    connections::registration::Setup,
     names::Organization,
-    oauth::{Registration, token_request},
+    oauth::token_request,
     rows::{StoredAccount, StoredConnection},
     secret::Secret,
     store::{AccountKey, Change, Commit, LeaseRow, journal::Slot},
@@ -64,7 +70,7 @@ impl Flights {
     }
 
     /// Whether a flight of the account is under way, or an answer of the account kept.
-    fn concern(&self, account_id: &str) -> bool {
+    pub(super) fn concern(&self, account_id: &str) -> bool {
         // Held while both are looked at: a flight takes a kept answer up, and leaves one behind, while it is in the map.
         let under_way = self.under_way();
         // One that broke off stays there.
@@ -96,15 +102,15 @@ impl Flights {
 
 impl Engine {
     /// Joins the account's flight, or starts it, and waits for its end. Giving up the wait does not end the flight.
-    pub(super) async fn flight(self: &Arc<Self>, account: &StoredAccount) -> Told {
-        let mut flight = self.join_or_start(account);
+    pub(super) async fn flight(self: &Arc<Self>, account: &StoredAccount, urgency: Urgency) -> Told {
+        let mut flight = self.join_or_start(account, urgency);
         let ended = flight.wait_for(Option::is_some).await.map(|ending| ending.clone());
         ended.ok().flatten().unwrap_or_else(|| Err(Error::Internal { reason: "a refresh broke off".into() }))
     }
 
     /// Starts a flight that nobody waits for: the present token still serves.
     pub(super) fn refresh_early(self: &Arc<Self>, account: &StoredAccount) {
-        drop(self.join_or_start(account));
+        drop(self.join_or_start(account, Urgency::Planned));
     }
 
     /// Whether a token request of the account is under way anywhere, or its answer not stored yet.
@@ -120,7 +126,7 @@ impl Engine {
         self.flights.ended(&account.id).await;
         self.ended_elsewhere(&account.organization, &account.id, Late::MayCome).await?;
         if self.flights.keep_answer_of(&account.id) {
-            let told = self.flight(account).await;
+            let told = self.flight(account, Urgency::Asked).await;
             if self.flights.keep_answer_of(&account.id) {
                 return told;
             }
@@ -128,7 +134,7 @@ impl Engine {
         Ok(())
     }
 
-    fn join_or_start(self: &Arc<Self>, account: &StoredAccount) -> Ending {
+    fn join_or_start(self: &Arc<Self>, account: &StoredAccount, urgency: Urgency) -> Ending {
         let mut flights = self.flights.under_way();
         // One that broke off, by a panic, has no one left to end it.
         if let Some(flight) = flights.get(&account.id).filter(|flight| flight.has_changed().is_ok()) {
@@ -141,7 +147,7 @@ impl Engine {
         flights.insert(account.id.clone(), flight.clone());
         let (engine, account) = (self.clone(), account.clone());
         self.spawn(async move {
-            let told = engine.refresh(&account).await;
+            let told = engine.refresh(&account, urgency).await;
             if let Err(error) = &told {
                 tracing::warn!(account.id = %account.id, code = error.code(), "a refresh did not succeed");
             }
@@ -153,31 +159,53 @@ impl Engine {
     }
 
     /// The steps that [`super`] lists. Before the intent nothing has happened; after the journal nothing can be lost.
-    async fn refresh(self: &Arc<Self>, seen: &StoredAccount) -> Told {
+    async fn refresh(self: &Arc<Self>, seen: &StoredAccount, urgency: Urgency) -> Told {
+        let mut secret = None;
         loop {
             self.ended_elsewhere(&seen.organization, &seen.id, Late::IsOver).await?;
             let unsettled = self.flights.unsettled().remove(&seen.id);
             if let Some((answer, slot)) = unsettled {
-                return self.settle_refresh_and_clear(answer, slot).await.told();
+                return self.settle_refresh_and_clear(answer, slot, Others::None).await.told();
             }
             let connection = self.connection_by_id(&seen.organization, &seen.connection_id).await?;
-            let setup = self.setup(&connection)?;
+            let setup = self.setup(&connection)?.with_secret_of(secret);
             if seen.facts.binding.as_deref() != Some(setup.binding().as_str()) {
                 return Err(reauthorization(&connection, seen, "connection_changed"));
             }
-            let registration = setup.refresh_registration()?;
+            let Some(turn) = self.turn(&setup, urgency).await? else { return Ok(()) };
             let slot = self.reserve_slot().await?;
             let settled = match self.intend(seen, &connection).await? {
                 Intent::Needless => return Ok(()),
                 Intent::Elsewhere => continue,
-                Intent::Ours(lease) => self.ask(seen, *lease, &connection, &registration, slot).await,
+                Intent::Ours(lease) => self.ask(seen, *lease, &setup, slot, turn).await,
             };
             match settled {
                 Settled::Told(told) => return told,
+                Settled::AskOtherwise(_) => secret = setup.with_next_secret().map(|next| next.secret_choice()),
                 // Doubt that one more answer resolves. Whoever comes meanwhile joins this flight.
                 Settled::AskAgain { after, told } if !pause(after, &self.closing).await => return told,
                 Settled::AskAgain { .. } => {}
             }
+        }
+    }
+
+    /// Waits for a turn at the provider. Nothing for what can wait, where there is no room: it stays due.
+    async fn turn(&self, setup: &Setup<'_>, urgency: Urgency) -> Result<Option<Turn>> {
+        let provider = setup.token_origin()?;
+        if urgency == Urgency::Planned && !self.pace.has_room(&provider) {
+            return Ok(None);
+        }
+        let connection = setup.connection;
+        let lane = Lane { organization: connection.organization.as_str(), connection: &connection.id };
+        let refused = |Refused { until }| Error::ProviderUnavailable {
+            host: setup.token_host(),
+            reason: "it has failed several times in a row".into(),
+            retry_at: Some(self.clock.now().plus(until.saturating_duration_since(Instant::now()))),
+        };
+        let turn = self.pace.enter(&provider, lane, urgency, setup.profile().most_a_second());
+        tokio::select! {
+            turn = turn => turn.map(Some).map_err(refused),
+            () = self.closing.cancelled() => Err(Error::Closed),
         }
     }
 
@@ -186,30 +214,45 @@ impl Engine {
         self: &Arc<Self>,
         seen: &StoredAccount,
         lease: Lease,
-        connection: &StoredConnection,
-        registration: &Registration,
+        setup: &Setup<'_>,
         slot: Slot,
+        turn: Turn,
     ) -> Settled {
-        let Lease { epoch, refresh_token, deadline } = lease;
+        let epoch = lease.epoch;
         let organization = &seen.organization;
         let held = Held::new(self, organization, &seen.id, epoch);
         let purpose = Purpose::Refresh {
             organization: organization.as_str().into(),
             account_id: seen.id.clone(),
             epoch,
-            connection_version: connection.version,
+            connection_version: setup.connection.version,
         };
-        let asked = match token_request::refresh(registration, &refresh_token) {
+        let request = setup.refresh_registration().and_then(|app| token_request::refresh(&app, &lease.refresh_token));
+        let asked = match request {
             Ok(request) => {
-                let leave = self.mark_sent(organization, &seen.id, epoch);
-                self.ask_token_endpoint(request, purpose, &slot, deadline, Box::pin(leave)).await
+                let leave = Box::pin(self.mark_sent(seen, &lease));
+                self.ask_token_endpoint(request, purpose, &slot, lease.deadline, leave).await
             }
             Err(error) => Err(error),
         };
+        turn.done(told_of_provider(&asked));
         match asked {
             Ok(answer) => {
                 held.end();
-                self.settle_refresh_and_clear(answer, slot).await
+                let others = if setup.with_next_secret().is_some() { Others::Untried } else { Others::None };
+                let settled = self.settle_refresh_and_clear(answer, slot, others).await;
+                if matches!(settled, Settled::Told(Ok(()))) {
+                    self.remember_secret(setup.connection, setup.secret_choice());
+                }
+                settled
+            }
+            // Nothing left. What came in between may have made it needless.
+            Err(error) if lease.is_outdated.load(Ordering::Acquire) => {
+                match self.conclude(organization, &seen.id, epoch, &[], |_| {}).await {
+                    Ok(()) => held.end(),
+                    Err(unnoted) => return Settled::Told(Err(unnoted)),
+                }
+                Settled::AskAgain { after: Duration::ZERO, told: Err(error) }
             }
             Err(error) => {
                 if self.note_unanswered(organization, &seen.id, epoch, &error).await.is_ok() {
@@ -220,30 +263,37 @@ impl Engine {
         }
     }
 
-    /// Notes that the request leaves. It must not when the time of its lease has run out unnoticed.
+    /// Notes that the request leaves. It must not when its lease was taken away, or a token has come, since the intent.
     fn mark_sent(
         self: &Arc<Self>,
-        organization: &Organization,
-        account_id: &str,
-        epoch: u64,
+        seen: &StoredAccount,
+        lease: &Lease,
     ) -> impl Future<Output = Result<()>> + Send + use<> {
         let engine = self.clone();
         let mark = Change::MarkSent {
-            organization: organization.as_str().into(),
-            account_id: account_id.into(),
-            epoch: stored(epoch),
+            organization: seen.organization.as_str().into(),
+            account_id: seen.id.clone(),
+            epoch: stored(lease.epoch),
+            account_version: lease.account_version,
         };
+        let is_outdated = lease.is_outdated.clone();
         async move {
-            match engine.rows.store.commit(vec![mark]).await? {
-                Commit::Applied => Ok(()),
-                Commit::Conflict => Err(Error::StoreBusy),
+            if engine.rows.store.commit(vec![mark]).await? == Commit::Applied {
+                return Ok(());
             }
+            is_outdated.store(true, Ordering::Release);
+            Err(Error::StoreBusy)
         }
     }
 
     /// Deals with an answer, or keeps it for the next flight, which is then the only one to do so.
-    pub(crate) async fn settle_refresh_and_clear(self: &Arc<Self>, answer: Answer, slot: Slot) -> Settled {
-        match self.settle_refresh(&answer).await {
+    pub(crate) async fn settle_refresh_and_clear(
+        self: &Arc<Self>,
+        answer: Answer,
+        slot: Slot,
+        others: Others,
+    ) -> Settled {
+        match self.settle_refresh(&answer, others).await {
             Ok(settled) => {
                 clear(slot).await;
                 settled
@@ -283,7 +333,7 @@ impl Engine {
         let Ok(organization) = Organization::parse(organization) else { return };
         match self.rows.account(&organization, AccountKey::Id(account_id)).await {
             // Whether it could is seen by what is kept.
-            Ok(Some(account)) => drop(self.flight(&account).await),
+            Ok(Some(account)) => drop(self.flight(&account, Urgency::Asked).await),
             Ok(None) => self.forget_refresh(account_id),
             Err(error) => tracing::warn!(code = error.code(), "an account whose answer is kept cannot be read"),
         }
@@ -305,19 +355,18 @@ impl Engine {
             if account.facts.token_epoch > seen.facts.token_epoch || account.status != Status::Active {
                 return Ok(Intent::Needless);
             }
-            // A connection that was corrected since the provider refused the app is tried at once.
-            let corrected = account.facts.misconfigured.is_some_and(|version| version != connection.version);
-            // Nor does one wait who has waited already to hear the same a second time.
+            // No one waits who has waited already to hear the same a second time.
             let is_confirming = account.facts.refused == Some(account.facts.token_epoch);
-            if !may_ask(&account, self.clock.now()) && !corrected && !is_confirming {
+            if !may_ask(&account, self.clock.now()) && !is_confirming {
                 return Err(self.still_waiting(connection, &account)?);
             }
+            let Timing { request, lease, .. } = self.refresh_timing;
+            let probe = self.pass_fault(connection, lease).await?;
             let credential = self.rows.credential(&account).await?;
             let Some(refresh_token) = credential.and_then(|credential| credential.refresh_token().cloned()) else {
                 return Ok(Intent::Needless);
             };
             let epoch = account.facts.request_epoch + 1;
-            let Timing { request, lease, .. } = self.refresh_timing;
             let deadline = Instant::now() + request;
             let lease = LeaseRow {
                 organization: account.organization.as_str().into(),
@@ -328,8 +377,15 @@ impl Engine {
                 sent: false,
             };
             let take = Change::TakeLease { lease, account_version: account.version };
-            if self.rows.store.commit(vec![take]).await? == Commit::Applied {
-                return Ok(Intent::Ours(Box::new(Lease { epoch, refresh_token, deadline })));
+            if self.rows.store.commit(probe.into_iter().chain([take]).collect()).await? == Commit::Applied {
+                let (account_version, is_outdated) = (account.version, Arc::default());
+                return Ok(Intent::Ours(Box::new(Lease {
+                    epoch,
+                    refresh_token,
+                    deadline,
+                    account_version,
+                    is_outdated,
+                })));
             }
             if self.is_asked_elsewhere(&account.organization, &account.id).await? {
                 return Ok(Intent::Elsewhere);
@@ -340,17 +396,18 @@ impl Engine {
     /// Why the provider is not asked again yet.
     fn still_waiting(&self, connection: &StoredConnection, account: &StoredAccount) -> Result<Error> {
         let reason = account.facts.last_refresh_error.clone().unwrap_or_else(|| "it asked to wait".into());
-        if account.facts.misconfigured.is_some() {
-            return Ok(Error::ConnectionMisconfigured { connection: connection.name.clone(), reason });
-        }
-        let host = self.token_host(connection)?;
+        let host = self.setup(connection)?.token_host();
         Ok(Error::ProviderUnavailable { host, reason, retry_at: account.facts.next_refresh_at })
     }
+}
 
-    /// The host of the token endpoint, for errors.
-    pub(super) fn token_host(&self, connection: &StoredConnection) -> Result<String> {
-        let registration = self.setup(connection)?.registration(None)?;
-        Ok(registration.token_url.host_str().unwrap_or_default().to_owned())
+/// What an answer, or that there is none, says about whether the provider is up.
+fn told_of_provider(asked: &Result<Answer>) -> pace::Outcome {
+    match asked {
+        Ok(answer) => {
+            answer.failing().map_or(pace::Outcome::Answered, |retry_after| pace::Outcome::Failing { retry_after })
+        }
+        Err(_) => pace::Outcome::Failing { retry_after: None },
     }
 }
 
@@ -372,4 +429,8 @@ struct Lease {
     refresh_token: Secret,
     /// When its answer is given up; before that, nobody else takes the lease.
     deadline: Instant,
+    /// As the account was read.
+    account_version: i64,
+    /// Whether the account, or the lease, was another when the request was about to leave.
+    is_outdated: Arc<AtomicBool>,
 }

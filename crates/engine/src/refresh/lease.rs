@@ -4,7 +4,8 @@
 //! request at a time for an account. Its holder's name is that of an instance's journal, whose lock tells at once, on the
 //! machine of both, whether the instance is still there ([`crate::store::journal`]). Where that cannot be told, or the
 //! instance stands still, the lease is over when its time is up on the store's clock, which is after any request that it
-//! covered.
+//! covered. A request that a gone instance has sent may be on its way still: where a refresh token that comes twice ends
+//! the grant, its time is waited for too.
 //!
 //! Whoever finds a lease that is over settles what its holder had received, then lets go of it. Where nothing had been
 //! received, nobody knows what the provider made of a request that was sent: the account is in doubt until the next good
@@ -63,16 +64,21 @@ impl Engine {
         while let Some(lease) = self.rows.store.lease(organization.as_str(), account_id).await? {
             // One of ours is left from a flight that broke off.
             let ours = lease.holder == self.journal.owner();
-            if let Some(left) = if ours { Some(Vec::new()) } else { self.journal.take_over(&lease.holder).await? } {
+            let left = if ours { Some(Vec::new()) } else { self.journal.take_over(&lease.holder).await? };
+            let is_gone = left.is_some();
+            if let Some(left) = left.filter(|left| !left.is_empty()) {
                 self.replay_journal(left).await;
                 if self.flights.keep_answer_of(account_id) {
                     return Ok(());
                 }
+                continue;
+            }
+            let is_over = self.rows.store.now().await? >= lease.until;
+            if is_gone && (!lease.sent || is_over || !self.reuse_kills(organization, account_id).await?) {
                 self.end_lease(organization, &lease).await?;
-            } else if self.rows.store.now().await? >= lease.until {
-                if late == Late::MayCome {
-                    return Err(Error::StoreBusy);
-                }
+            } else if is_over && late == Late::MayCome {
+                return Err(Error::StoreBusy);
+            } else if is_over {
                 tracing::warn!(account.id = %account_id, "a refresh elsewhere did not come to an end in time");
                 self.end_lease(organization, &lease).await?;
             } else {
@@ -91,7 +97,7 @@ impl Engine {
         let epoch = counted(lease.epoch);
         let reuse_kills = self.reuse_kills(organization, &lease.account_id).await?;
         let now = self.clock.now();
-        self.conclude(organization, &lease.account_id, epoch, |account| {
+        self.conclude(organization, &lease.account_id, epoch, &[], |account| {
             if account.facts.token_epoch >= epoch || !lease.sent || account.status != Status::Active {
                 return;
             }
@@ -105,24 +111,26 @@ impl Engine {
         .await
     }
 
-    /// Ends the request of `epoch`: changes its account, if it is still there, and lets go of the lease in one commit.
+    /// Ends the request of `epoch`: changes its account, if it is still there, and lets go of the lease in one commit,
+    /// `with` what else must change.
     pub(super) async fn conclude(
         &self,
         organization: &Organization,
         account_id: &str,
         epoch: u64,
+        with: &[Change],
         change: impl Fn(&mut StoredAccount),
     ) -> Result<()> {
         while let Some(mut account) = self.rows.account(organization, AccountKey::Id(account_id)).await? {
             let found = account.clone();
             change(&mut account);
             account.facts.request_epoch = account.facts.request_epoch.max(epoch);
-            let release = vec![release(&account, epoch)];
+            let with = with.iter().cloned().chain([release(&account, epoch)]).collect();
             let commit = if account == found {
-                self.rows.store.commit(release).await?
+                self.rows.store.commit(with).await?
             } else {
                 account.updated_at = self.clock.now();
-                self.commit_account(&account, release).await?
+                self.commit_account(&account, with).await?
             };
             if commit == Commit::Applied {
                 break;

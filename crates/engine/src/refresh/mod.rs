@@ -14,9 +14,10 @@
 //! 7. `settle`: read the answer and commit what it means, by the order of epochs, with the lease let go of ([`settle`]).
 //! 8. `clear` the slot.
 
+mod background;
 mod flight;
+mod lanes;
 mod lease;
-#[cfg_attr(not(test), expect(dead_code, reason = "a flight will ask it for its turn"))]
 mod pace;
 pub(crate) mod plan;
 mod settings;
@@ -24,9 +25,14 @@ mod settle;
 
 use std::{sync::Arc, time::Duration};
 
+pub(crate) use background::Refresher;
+pub use background::RefresherState;
 pub(crate) use flight::Flights;
+pub(crate) use pace::Pace;
 pub use settings::{RefreshSettings, Timing};
+pub(crate) use settle::Others;
 
+use self::pace::Urgency;
 use crate::{
     Engine, Error, Result,
     accounts::Status,
@@ -76,7 +82,7 @@ impl Engine {
             if !can_refresh || account.was_refreshed_within(SETTLED_FOR, now) && is_valid(&account, need, now) {
                 return self.as_it_is(connection, account, credential, need).await;
             }
-            refreshed = self.flight(&account).await;
+            refreshed = self.flight(&account, Urgency::Asked).await;
             account = self.account_by_id(&account.organization, &account.id).await?;
             if refreshed.is_err() {
                 break;

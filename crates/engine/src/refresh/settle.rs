@@ -18,7 +18,7 @@ use crate::{
     oauth::{outcome::Outcome, provider_error::ProviderError, token_response::TokenSet},
     rows::{Credential, StoredAccount, StoredConnection, Tokens},
     secret::Secret,
-    store::{AccountKey, Commit},
+    store::{AccountKey, Change, Commit},
     time::Timestamp,
     token_endpoint::{Answer, Purpose, Told},
 };
@@ -26,7 +26,15 @@ use crate::{
 /// How long refusals that prove nothing are not believed.
 const UNPROVEN: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Whether the connection has client secrets that the provider was not asked with in this flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    Untried,
+    None,
+}
+
 /// What became of an answer.
+#[derive(Debug)]
 pub(crate) enum Settled {
     /// It was dealt with, or it is kept; this is what those who wait are told.
     Told(Told),
@@ -37,13 +45,15 @@ pub(crate) enum Settled {
         /// What is told if nobody asks again.
         told: Told,
     },
+    /// The provider refuses the app, but does not know all of its secrets yet. Until then, this is what is known.
+    AskOtherwise(Told),
 }
 
 impl Settled {
     /// What those are told who can't wait for another answer.
     pub(super) fn told(self) -> Told {
         match self {
-            Self::Told(told) | Self::AskAgain { told, .. } => told,
+            Self::Told(told) | Self::AskAgain { told, .. } | Self::AskOtherwise(told) => told,
         }
     }
 }
@@ -54,7 +64,7 @@ impl Engine {
     ///
     /// # Errors
     /// The answer could not be dealt with and must be kept. What those who wait are told when it could, stands inside.
-    pub(super) async fn settle_refresh(&self, answer: &Answer) -> Result<Settled> {
+    pub(super) async fn settle_refresh(&self, answer: &Answer, others: Others) -> Result<Settled> {
         let Purpose::Refresh { organization, account_id, epoch, connection_version } = &answer.purpose else {
             return Ok(Settled::Told(Ok(())));
         };
@@ -63,7 +73,7 @@ impl Engine {
             return Ok(Settled::Told(Ok(())));
         };
         if account.facts.token_epoch >= *epoch {
-            self.conclude(&organization, account_id, *epoch, |_| {}).await?;
+            self.conclude(&organization, account_id, *epoch, &[], |_| {}).await?;
             return Ok(Settled::Told(Ok(())));
         }
         let connection = self.connection_by_id(&organization, &account.connection_id).await?;
@@ -77,20 +87,35 @@ impl Engine {
         let host = registration.token_url.host_str().unwrap_or_default().to_owned();
         let unavailable =
             |reason: String, retry_at| Error::ProviderUnavailable { host: host.clone(), reason, retry_at };
-        let told = match answer.classified(&registration, &account.facts.scopes_granted) {
+        let outcome = answer.classified(&registration, &account.facts.scopes_granted);
+        // A later request has come to an end since: only a token is still of use.
+        let is_old_news = account.facts.request_epoch >= *epoch;
+        if is_old_news && !matches!(outcome, Outcome::Ok(_) | Outcome::Unknown { salvaged: Some(_), .. }) {
+            self.conclude(&organization, account_id, *epoch, &[], |_| {}).await?;
+            return Ok(Settled::Told(Ok(())));
+        }
+        let told = match outcome {
             Outcome::Ok(tokens) => {
                 let (kept, secrets) = (setup.kept_from_token(&tokens), setup.secrets_from_token(&tokens));
-                self.store_refreshed(account, *epoch, &tokens, &kept, &secrets).await?;
+                let cleared = self.clear_fault(&connection);
+                self.store_refreshed(account, *epoch, &tokens, &kept, &secrets, cleared).await?;
                 Ok(())
             }
             Outcome::Definitive { error } => {
                 return self.settle_refusal(&connection, &account, *epoch, setup.profile().confirm, &error).await;
             }
             Outcome::ClientBad { error } => {
-                let note = Note { misconfigured: Some(*connection_version), ..Note::of(error.name()) };
-                self.postpone(&account, *epoch, None, note).await?;
-                let (connection, reason) = (connection.name.clone(), error.name().into());
-                Err(Error::ConnectionMisconfigured { connection, reason })
+                let (name, reason) = (connection.name.clone(), error.name().to_owned());
+                let told = Err(Error::ConnectionMisconfigured { connection: name, reason });
+                if others == Others::Untried {
+                    self.conclude(&organization, account_id, *epoch, &[], |_| {}).await?;
+                    return Ok(Settled::AskOtherwise(told));
+                }
+                // One that was changed meanwhile is not at fault: its accounts try again at once.
+                let is_current = connection.version == *connection_version;
+                let fault = if is_current { self.note_fault(&connection, error.name()).await? } else { None };
+                self.note_misconfigured(&account, *epoch, fault, error.name()).await?;
+                told
             }
             Outcome::Transient { retry_after, .. } => {
                 // Any other failure may have come after the provider had rotated the token.
@@ -130,7 +155,9 @@ impl Engine {
         let is_confirmed = account.facts.refused == Some(token_epoch);
         let reason = if account.facts.doubtful { "lost_rotation" } else { "revoked" };
         let retry_at = self.clock.now().plus(confirm);
-        self.conclude(&account.organization, &account.id, epoch, |account| {
+        // Who is told that has been let in.
+        let cleared = Vec::from_iter(self.clear_fault(connection));
+        self.conclude(&account.organization, &account.id, epoch, &cleared, |account| {
             if account.facts.token_epoch != token_epoch || account.status != Status::Active {
                 return;
             }
@@ -152,6 +179,30 @@ impl Engine {
         Ok(Settled::AskAgain { after: confirm, told })
     }
 
+    /// Notes that the provider refuses the app. It is the connection that is at fault, and keeps everybody waiting: the
+    /// account may be refreshed as soon as that is over.
+    async fn note_misconfigured(
+        &self,
+        account: &StoredAccount,
+        epoch: u64,
+        fault: Option<Change>,
+        error: &str,
+    ) -> Result<()> {
+        let next_try = match &fault {
+            Some(Change::SetFault(fault)) => Some(fault.next_try),
+            _ => None,
+        };
+        self.conclude(&account.organization, &account.id, epoch, &Vec::from_iter(fault), |account| {
+            if account.facts.token_epoch >= epoch || account.status != Status::Active {
+                return;
+            }
+            account.refresh_at = next_try.or(account.refresh_at);
+            account.facts.last_refresh_error = Some(error.to_owned());
+            account.facts.failed_refreshes += 1;
+        })
+        .await
+    }
+
     /// What is done about a refusal in words that prove nothing: the account stays as it is, unless it has been so for a
     /// day.
     async fn settle_unproven(
@@ -166,7 +217,7 @@ impl Engine {
         let since = account.facts.unproven_since.unwrap_or(now);
         if since.until(now) >= UNPROVEN {
             let token_epoch = account.facts.token_epoch;
-            self.conclude(&account.organization, &account.id, epoch, |account| {
+            self.conclude(&account.organization, &account.id, epoch, &[], |account| {
                 if account.facts.token_epoch == token_epoch && account.status == Status::Active {
                     account.end_grant("unconfirmed");
                 }
@@ -234,10 +285,11 @@ impl Engine {
         tokens: &TokenSet,
         kept: &IndexMap<String, String>,
         secrets: &IndexMap<String, Secret>,
+        cleared: Option<Change>,
     ) -> Result<()> {
         let now = self.clock.now();
-        let refresh_at = plan::refresh_at(now, tokens.expires_at, &*self.random)?;
-        self.renew(account, epoch, |account, own| {
+        let refresh_at = plan::refresh_at(now, tokens.expires_at, None, &*self.random)?;
+        self.renew(account, epoch, cleared, |account, own| {
             own.access_token = tokens.access_token.clone();
             // RFC 6749 §6: a new refresh token replaces the old one; where none came, the old one stays.
             if let Some(refresh_token) = &tokens.refresh_token {
@@ -250,7 +302,10 @@ impl Engine {
             account.facts.kept.extend(kept.clone());
             account.facts.scopes_granted = tokens.scopes.clone();
             account.facts.refreshed_at = Some(now);
-            account.facts.clear_failures();
+            // What a later request has left in doubt stays so.
+            if account.facts.request_epoch <= epoch {
+                account.facts.clear_failures();
+            }
         })
         .await
     }
@@ -259,7 +314,7 @@ impl Engine {
     async fn store_salvaged(&self, account: StoredAccount, epoch: u64, refresh_token: &Secret) -> Result<()> {
         let now = self.clock.now();
         let pause = plan::backoff(account.facts.failed_refreshes + 1, &*self.random)?;
-        self.renew(account, epoch, |account, own| {
+        self.renew(account, epoch, None, |account, own| {
             own.refresh_token = Some(refresh_token.clone());
             // The access token that it came with is lost, and the old one may have ended with the old refresh token.
             account.expires_at = Some(now);
@@ -277,23 +332,26 @@ impl Engine {
         &self,
         mut account: StoredAccount,
         epoch: u64,
+        with: Option<Change>,
         change: impl Fn(&mut StoredAccount, &mut Tokens),
     ) -> Result<()> {
         let (organization, id) = (account.organization.clone(), account.id.clone());
         loop {
             let Some(Credential::Tokens(mut own)) = self.rows.credential(&account).await? else {
-                return self.conclude(&organization, &id, epoch, |_| {}).await;
+                return self.conclude(&organization, &id, epoch, &[], |_| {}).await;
             };
             change(&mut account, &mut own);
             self.rows.seal_credential(&mut account, &Credential::Tokens(own), epoch).await?;
             account.updated_at = self.clock.now();
-            if self.commit_account(&account, vec![release(&account, epoch)]).await? == Commit::Applied {
+            if self.commit_account(&account, with.iter().cloned().chain([release(&account, epoch)]).collect()).await?
+                == Commit::Applied
+            {
                 return Ok(());
             }
             match self.rows.account(&account.organization, AccountKey::Id(&account.id)).await? {
                 Some(now) if now.facts.token_epoch < epoch => account = now,
                 // A newer token, or no account any more.
-                _ => return self.conclude(&organization, &id, epoch, |_| {}).await,
+                _ => return self.conclude(&organization, &id, epoch, &[], |_| {}).await,
             }
         }
     }
@@ -312,7 +370,7 @@ impl Engine {
             None => plan::backoff(account.facts.failed_refreshes + 1, &*self.random)?,
         };
         let retry_at = self.clock.now().plus(pause);
-        self.conclude(&account.organization, &account.id, epoch, |account| {
+        self.conclude(&account.organization, &account.id, epoch, &[], |account| {
             if account.facts.token_epoch >= epoch || account.status != Status::Active {
                 return;
             }
@@ -320,7 +378,6 @@ impl Engine {
             let facts = &mut account.facts;
             facts.last_refresh_error = Some(note.reason.to_owned());
             facts.failed_refreshes += 1;
-            facts.misconfigured = note.misconfigured;
             facts.doubtful |= note.doubtful;
             facts.unproven_since = note.unproven_since;
         })
@@ -334,14 +391,12 @@ struct Note<'a> {
     reason: &'a str,
     /// Whether the provider may have replaced the refresh token.
     doubtful: bool,
-    /// The version of the connection whose app the provider refused.
-    misconfigured: Option<i64>,
     /// Since when it refuses in words that prove nothing.
     unproven_since: Option<Timestamp>,
 }
 
 impl<'a> Note<'a> {
     fn of(reason: &'a str) -> Self {
-        Self { reason, doubtful: false, misconfigured: None, unproven_since: None }
+        Self { reason, doubtful: false, unproven_since: None }
     }
 }

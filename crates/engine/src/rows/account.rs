@@ -64,9 +64,6 @@ pub(crate) struct AccountFacts {
     /// No token request before this moment.
     #[serde(default)]
     pub(crate) next_refresh_at: Option<Timestamp>,
-    /// The version of the connection whose app the provider refused.
-    #[serde(default)]
-    pub(crate) misconfigured: Option<i64>,
     /// When a refresh last brought a token.
     #[serde(default)]
     pub(crate) refreshed_at: Option<Timestamp>,
@@ -82,7 +79,6 @@ impl AccountFacts {
         self.last_refresh_error = None;
         self.failed_refreshes = 0;
         self.next_refresh_at = None;
-        self.misconfigured = None;
     }
 }
 

@@ -292,7 +292,8 @@ pub enum Change {
         /// The version that was read.
         account_version: i64,
     },
-    /// Notes that the lease's request may leave from now on. Conflicts when the account's lease is another, or none.
+    /// Notes that the lease's request may leave from now on. Conflicts when the account's lease is another, or none, and
+    /// when the account's row has another version by now: a token may have come that makes the request a harm.
     MarkSent {
         /// Whose.
         organization: String,
@@ -300,6 +301,8 @@ pub enum Change {
         account_id: String,
         /// Which of its requests.
         epoch: i64,
+        /// The version that was read when the lease was taken.
+        account_version: i64,
     },
     /// Lets go of a lease; does nothing when the account's lease is another, or none.
     ReleaseLease {

@@ -1,9 +1,12 @@
 //! Connected accounts: made once, listed in pages, disconnected, deleted.
 
+use std::time::Duration;
+
 use onbehalf_engine::{
     accounts::{AccountBy, AccountQuery, AccountRef, Disclosed, Status},
     names::{ConnectionName, Organization},
     secret::ExposeSecret,
+    time::Clock,
 };
 
 use crate::world::{account, code, identifier, world};
@@ -142,4 +145,32 @@ async fn the_token_comes_with_the_account_where_it_is_asked_for() {
     assert_eq!(token.access_token.expose_secret(), "access-2");
     assert_eq!(token.refresh_token.as_ref().unwrap().expose_secret(), "refresh-2");
     assert!(!format!("{token:?}").contains("access-2") && !format!("{token:?}").contains("refresh-2"));
+}
+
+#[tokio::test]
+async fn an_account_says_when_it_was_and_when_it_is_to_be_refreshed() {
+    let world = world().await;
+    world.authorize("user_1", "ada").await;
+    let (made, begun) = (world.account("user_1").await, world.clock.now());
+    assert_eq!(made.refreshed_at, None);
+    let planned = made.next_refresh_at.unwrap();
+    assert!(begun < planned && planned < made.token_expires_at.unwrap());
+
+    world.pass(Duration::from_secs(4000));
+    let ended = world.clock.now();
+    world.provider.state().scripted.push_back(Ok((503, b"retry".to_vec())));
+    let token = async || world.engine.token(&account("example", "user_1"), Duration::ZERO).await;
+    assert_eq!(code(token().await), "PROVIDER_UNAVAILABLE");
+    let failed = world.account("user_1").await;
+    assert!(failed.next_refresh_at.unwrap() >= ended, "it is tried again");
+    assert!(failed.last_refresh_error.is_some());
+
+    world.pass(Duration::from_secs(60));
+    token().await.unwrap();
+    let refreshed = world.account("user_1").await;
+    assert_eq!((refreshed.refreshed_at, refreshed.last_refresh_error), (Some(world.clock.now()), None));
+    assert!(refreshed.next_refresh_at.unwrap() > world.clock.now());
+
+    let disconnected = world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+    assert_eq!(disconnected.next_refresh_at, None);
 }

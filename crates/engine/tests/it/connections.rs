@@ -2,9 +2,12 @@
 
 use onbehalf_engine::{
     Engine, Settings, StoreLocation, UserVerification,
-    connections::{ConnectionPatch, Endpoints, NewConnection},
+    accounts::Status,
+    connections::{ClientSecrets, ConnectionPatch, Endpoints, Fault, NewConnection},
     names::{ConnectionName, Organization},
     secret::Secret,
+    store::{Change, Commit, FaultRow},
+    time::Timestamp,
     vault::KeySource,
 };
 
@@ -109,6 +112,68 @@ async fn what_the_connector_does_not_take_is_refused() {
         assert_eq!(code(world.engine.create_connection(new).await), "INVALID_ARGUMENT");
     }
     assert_eq!(code(world.engine.connection(&default(), &name("mine")).await), "CONNECTION_NOT_FOUND");
+}
+
+fn secrets(list: &[&str]) -> ClientSecrets {
+    list.iter().map(|secret| Secret::from(*secret)).collect::<Vec<_>>().into()
+}
+
+#[tokio::test]
+async fn a_list_of_client_secrets_that_cannot_be_meant_is_refused() {
+    let world = world().await;
+    let before = world.engine.connection(&default(), &name("example")).await.unwrap().updated_at;
+    for list in [&[][..], &[""], &["a", ""], &["a", "a"], &["a", "b", "c", "d", "e"]] {
+        let new = NewConnection {
+            connector: Some("example".into()),
+            client_secret: Some(secrets(list)),
+            ..connection("mine")
+        };
+        assert_eq!(code(world.engine.create_connection(new).await), "INVALID_ARGUMENT", "{list:?}");
+        let patch = ConnectionPatch { client_secret: Some(secrets(list)), ..Default::default() };
+        let updated = world.engine.update_connection(&default(), &name("example"), patch).await;
+        assert_eq!(code(updated), "INVALID_ARGUMENT", "{list:?}");
+    }
+    assert_eq!(world.engine.connection(&default(), &name("example")).await.unwrap().updated_at, before);
+}
+
+#[tokio::test]
+async fn a_secret_is_rolled_over_without_a_new_consent() {
+    let first = world().await;
+    first.authorize("user_1", "ada").await;
+    let made = first.account("user_1").await;
+    let rolled = NewConnection { client_secret: Some(secrets(&["next", "client-secret"])), ..connection("example") };
+    let second = first.reopened(Settings { connections: vec![rolled], ..settings() }).await;
+    assert!(second.engine.connection(&default(), &name("example")).await.unwrap().has_client_secret);
+    let found = second.account("user_1").await;
+    assert_eq!((found.connection_id, found.status), (made.connection_id, Status::Active));
+}
+
+#[tokio::test]
+async fn a_connection_says_that_the_provider_refuses_its_app_until_it_is_changed() {
+    let world = world().await;
+    let made = world.engine.connection(&default(), &name("example")).await.unwrap();
+    assert_eq!(made.misconfigured, None);
+    let (since, next_try) = (Timestamp::from_millis(1_800_000_000_000), Timestamp::from_millis(1_800_000_060_000));
+    let row = FaultRow {
+        organization: "default".into(),
+        connection_id: made.id,
+        connection_version: 1,
+        error: "invalid_client".into(),
+        since,
+        failures: 3,
+        next_try,
+    };
+    assert_eq!(world.store().commit(vec![Change::SetFault(row)]).await.unwrap(), Commit::Applied);
+    let fault = Some(Fault { error: "invalid_client".into(), since, next_try_at: next_try });
+    assert_eq!(world.engine.connection(&default(), &name("example")).await.unwrap().misconfigured, fault);
+    let listed = world.engine.connections(&default(), None, None).await.unwrap().connections;
+    let faults: Vec<_> = listed.into_iter().map(|connection| (connection.name, connection.misconfigured)).collect();
+    assert_eq!(faults, [("example".into(), fault), ("other".into(), None)]);
+
+    let patch = ConnectionPatch { client_secret: Some("right".into()), ..Default::default() };
+    let changed = world.engine.update_connection(&default(), &name("example"), patch).await.unwrap();
+    assert_eq!(changed.misconfigured, None);
+    assert_eq!(world.engine.connection(&default(), &name("example")).await.unwrap().misconfigured, None);
 }
 
 #[tokio::test]

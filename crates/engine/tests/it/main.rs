@@ -5,6 +5,7 @@
 
 mod accounts;
 mod attacks;
+mod background;
 mod brought;
 mod connections;
 mod connectors;

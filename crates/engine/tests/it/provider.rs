@@ -106,11 +106,27 @@ impl Provider {
         vec![("code".into(), code), ("state".into(), asked["state"].clone())]
     }
 
+    /// A refresh token of the user's that no flow here has brought.
+    pub(crate) fn grant(&self, user: &str) -> String {
+        let mut state = self.state();
+        state.issued += 1;
+        let token = format!("refresh-{}", state.issued);
+        state.refresh_tokens.insert(token.clone(), user.into());
+        token
+    }
+
     /// From now on token requests wait at this gate.
     pub(crate) fn hold_token_requests(&self) -> Arc<Gate> {
         let gate = Arc::new(Gate::default());
         self.state().gate = Some(gate.clone());
         gate
+    }
+
+    /// Token requests no longer wait.
+    pub(crate) fn let_token_requests_go(&self) {
+        if let Some(gate) = self.state().gate.take() {
+            gate.open.notify_waiters();
+        }
     }
 
     /// From now on calls of `/me` wait at this gate.

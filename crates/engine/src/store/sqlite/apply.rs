@@ -66,8 +66,10 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<bool> {
             Ok(connection.prepare_cached(sql::REQUIRE_ACCOUNT)?.exists(account)?
                 && write(sql::TAKE_LEASE, &rows::lease_values(lease))?)
         }
-        Change::MarkSent { organization, account_id, epoch } => {
-            write(sql::MARK_SENT, params![organization, account_id, epoch])
+        Change::MarkSent { organization, account_id, epoch, account_version } => {
+            let account = params![organization, account_id, account_version];
+            Ok(connection.prepare_cached(sql::REQUIRE_ACCOUNT)?.exists(account)?
+                && write(sql::MARK_SENT, params![organization, account_id, epoch])?)
         }
         Change::ReleaseLease { organization, account_id, epoch } => {
             connection.prepare_cached(sql::RELEASE_LEASE)?.execute(params![organization, account_id, epoch])?;
