@@ -82,7 +82,10 @@ impl Tables {
                 self.has_account(&lease.organization, &lease.account_id, account_version)
                     && self.leases.insert(place, lease).is_none()
             }
-            Change::MarkSent { organization, account_id, epoch } => {
+            Change::MarkSent { organization, account_id, epoch, account_version } => {
+                if !self.has_account(&organization, &account_id, account_version) {
+                    return false;
+                }
                 let lease = self.leases.get_mut(&key(&organization, &account_id)).filter(|lease| lease.epoch == epoch);
                 lease.map(|lease| lease.sent = true).is_some()
             }
