@@ -58,6 +58,10 @@ impl SimEgress {
     }
 
     async fn token(&self, body: Bytes, deadline: Instant) -> Result<Response<Incoming>, Failure> {
+        // Who comes to it too late sends nothing.
+        if Instant::now() >= deadline {
+            return Err(Failure::Unknown { reason: "deadline", partial: None });
+        }
         let mut pairs = url::form_urlencoded::parse(&body);
         let refresh_token = pairs.find(|(name, _)| name == "refresh_token").expect("a refresh").1.into_owned();
         let number = self.provider.sent(&self.process, &refresh_token);
