@@ -60,6 +60,9 @@ pub(crate) struct Report {
     pub(crate) violation: Option<String>,
 }
 
+/// One that is up.
+type Replica = (Arc<Process>, Arc<Engine>);
+
 /// The machine and what runs on it.
 struct Run {
     world: Arc<World>,
@@ -67,7 +70,7 @@ struct Run {
     database: Arc<Database>,
     platter: Arc<Platter>,
     /// Each replica that is up.
-    replicas: Vec<Mutex<Option<(Arc<Process>, Arc<Engine>)>>>,
+    replicas: Vec<Mutex<Option<Replica>>>,
     /// The newest access token that each user's callers were given.
     newest: Vec<Mutex<String>>,
 }
@@ -79,7 +82,7 @@ pub(crate) fn run(options: Options) -> Report {
         let world = Arc::new(World::new(options));
         let run = Arc::new(Run::new(world.clone()));
         run.play().await;
-        Report { violation: world.found(), log: world.into_log() }
+        Report { violation: world.found(), log: world.take_log() }
     })
 }
 
@@ -143,7 +146,7 @@ impl Run {
         }
     }
 
-    fn slot(&self, replica: usize) -> std::sync::MutexGuard<'_, Option<(Arc<Process>, Arc<Engine>)>> {
+    fn slot(&self, replica: usize) -> std::sync::MutexGuard<'_, Option<Replica>> {
         self.replicas[replica].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -179,7 +182,7 @@ impl Run {
     }
 
     /// Any replica that is up.
-    fn somewhere(&self) -> Option<(Arc<Process>, Arc<Engine>)> {
+    fn somewhere(&self) -> Option<Replica> {
         let up: Vec<_> = (0..self.replicas.len()).filter_map(|replica| self.slot(replica).clone()).collect();
         let chosen = self.world.dice.roll() as usize % up.len().max(1);
         up.get(chosen).cloned()

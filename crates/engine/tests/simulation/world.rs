@@ -148,7 +148,7 @@ impl World {
         self.found.lock().unwrap().clone()
     }
 
-    pub(crate) fn into_log(&self) -> Vec<String> {
+    pub(crate) fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut *self.log.lock().unwrap())
     }
 }
