@@ -15,6 +15,7 @@
 //! A write waits for the disk, so it runs on tokio's threads for blocking work; it is carried out even when its caller
 //! stops waiting.
 
+mod disk;
 mod owned;
 
 use std::{
@@ -30,6 +31,7 @@ use std::{
 use aws_lc_rs::digest;
 use tokio::sync::Semaphore;
 
+pub use self::disk::Disk;
 use super::files;
 use crate::{
     Error, Result,
@@ -52,20 +54,40 @@ const CHECKSUM_AT: usize = 8 + 8 + 4;
 /// The longest entry that a slot takes.
 pub const MAX_ENTRY: usize = SLOT - HEADER;
 
-/// The journal of one instance, in a file or in memory.
+/// The journal of one instance.
 #[derive(Debug)]
 pub struct Journal {
     shared: Arc<Shared>,
-    /// The store that it stands beside. None in memory.
-    store: Option<PathBuf>,
+    beside: Beside,
     owner: String,
+}
+
+/// Where the journals of other instances are.
+#[derive(Debug)]
+enum Beside {
+    /// Nowhere: nobody else has this store.
+    Nothing,
+    /// Beside the store of this path.
+    Store(PathBuf),
+    /// On a test's disk.
+    Disk(Arc<dyn Disk>),
+}
+
+/// What slots are written to.
+#[derive(Debug)]
+enum Medium {
+    /// Nothing outlives a store in memory anyway.
+    Memory,
+    /// Locked while it is open.
+    File(File),
+    /// The same, on a test's disk.
+    Disk(disk::Locked),
 }
 
 /// What a journal and its slots share.
 #[derive(Debug)]
 struct Shared {
-    /// Locked while it is open. None in memory, where nothing outlives the process anyway.
-    file: Option<File>,
+    medium: Medium,
     free: Mutex<Vec<usize>>,
     /// One permit for each free slot.
     permits: Semaphore,
@@ -104,13 +126,25 @@ impl Journal {
     pub fn open(store: &Path, random: &dyn Random) -> Result<(Self, Vec<Entry>)> {
         let owner = base62(&random.bytes::<16>()?);
         let (shared, entries) = owned::open(store, &owner)?;
-        Ok((Self { shared, store: Some(store.into()), owner }, entries))
+        Ok((Self { shared, beside: Beside::Store(store.into()), owner }, entries))
     }
 
     /// A journal for a store in memory: its slots count, and keep nothing.
     pub fn memory() -> Self {
-        let shared = Arc::new(Shared::new(None, (0..SLOTS).collect(), SLOTS, 0));
-        Self { shared, store: None, owner: "memory".into() }
+        let shared = Arc::new(Shared::new(Medium::Memory, (0..SLOTS).collect(), SLOTS, 0));
+        Self { shared, beside: Beside::Nothing, owner: "memory".into() }
+    }
+
+    /// As [`Journal::open`], on a disk that a test drives.
+    ///
+    /// # Errors
+    /// What the disk fails with.
+    pub async fn on(disk: Arc<dyn Disk>, random: &dyn Random) -> Result<(Self, Vec<Entry>)> {
+        let owner = base62(&random.bytes::<16>()?);
+        let entries = disk::orphans(&disk).await?;
+        let taken = || Error::Internal { reason: "another instance has this one's journal".into() };
+        let (shared, _) = disk::look(&disk, &owner).await?.ok_or_else(taken)?;
+        Ok((Self { shared, beside: Beside::Disk(disk), owner }, entries))
     }
 
     /// The instance's name, by which others ask whether it is still there.
@@ -120,27 +154,40 @@ impl Journal {
 
     /// Whether other instances may have journals beside this one.
     pub(crate) fn is_shared(&self) -> bool {
-        self.store.is_some()
+        !matches!(self.beside, Beside::Nothing)
     }
 
     /// What the instance `owner` left, if it is gone; nothing while it, or whoever took its entries over, is there.
     pub(crate) async fn take_over(&self, owner: &str) -> Result<Option<Vec<Entry>>> {
-        let Some(store) = self.store.clone() else { return Ok(Some(Vec::new())) };
-        let owner = owner.to_owned();
-        blocking(move || owned::take_over(&store, &owner)).await
+        match &self.beside {
+            Beside::Nothing => Ok(Some(Vec::new())),
+            Beside::Disk(disk) => Ok(disk::look(disk, owner).await?.map(|(_, entries)| entries)),
+            Beside::Store(store) => {
+                let (store, owner) = (store.clone(), owner.to_owned());
+                blocking(move || owned::take_over(&store, &owner)).await
+            }
+        }
     }
 
     /// What every instance that is gone left.
     pub(crate) async fn orphans(&self) -> Result<Vec<Entry>> {
-        let Some(store) = self.store.clone() else { return Ok(Vec::new()) };
-        blocking(move || owned::orphans(&store)).await
+        match &self.beside {
+            Beside::Nothing => Ok(Vec::new()),
+            Beside::Disk(disk) => disk::orphans(disk).await,
+            Beside::Store(store) => {
+                let store = store.clone();
+                blocking(move || owned::orphans(&store)).await
+            }
+        }
     }
 
     /// Lets go of the file: what stays in it is anybody's.
     pub(crate) fn release(&self) {
-        if let Some(file) = &self.shared.file {
+        match &self.shared.medium {
+            Medium::Memory => {}
             // A failure leaves it locked until it is closed.
-            let _ = file.unlock();
+            Medium::File(file) => drop(file.unlock()),
+            Medium::Disk(disk) => disk.release(),
         }
     }
 
@@ -191,6 +238,9 @@ impl Slot {
     }
 
     async fn put(&self, bytes: Vec<u8>, durability: Durability) -> Result<()> {
+        if let Medium::Disk(disk) = &self.shared.medium {
+            return disk.put(self.index, bytes).await;
+        }
         let shared = Arc::clone(&self.shared);
         let offset = (self.index * SLOT) as u64;
         blocking(move || shared.put(&bytes, offset, durability)).await
@@ -216,9 +266,9 @@ enum Durability {
 }
 
 impl Shared {
-    fn new(file: Option<File>, free: Vec<usize>, slots: usize, sequence: u64) -> Self {
+    fn new(medium: Medium, free: Vec<usize>, slots: usize, sequence: u64) -> Self {
         Self {
-            file,
+            medium,
             permits: Semaphore::new(free.len()),
             free: Mutex::new(free),
             kept: AtomicUsize::new(0),
@@ -233,8 +283,7 @@ impl Shared {
     fn read(mut file: File, path: &Path) -> Result<(Arc<Self>, Vec<Entry>)> {
         let failure = |error: io::Error| files::failure(&error, path);
         let slots = preallocate(&mut file, path).map_err(failure)?;
-        let mut found = Vec::new();
-        let mut free = Vec::new();
+        let mut found = Vec::with_capacity(slots);
         let mut bytes = vec![0; SLOT];
         for index in 0..slots {
             file.seek(SeekFrom::Start((index * SLOT) as u64)).map_err(failure)?;
@@ -244,17 +293,27 @@ impl Shared {
             if *magic == MAGIC {
                 file.read_exact(rest).map_err(failure)?;
             }
-            match decode(&bytes) {
-                Some((sequence, sealed)) => found.push((sequence, index, sealed.to_vec())),
+            found.push(decode(&bytes).map(|(sequence, sealed)| (sequence, sealed.to_vec())));
+        }
+        Ok(Self::of(Medium::File(file), found))
+    }
+
+    /// A journal with these slots: the sequence and the entry of each that is not empty.
+    fn of(medium: Medium, slots: Vec<Option<(u64, Vec<u8>)>>) -> (Arc<Self>, Vec<Entry>) {
+        let count = slots.len();
+        let (mut found, mut free) = (Vec::new(), Vec::new());
+        for (index, slot) in slots.into_iter().enumerate() {
+            match slot {
+                Some((sequence, sealed)) => found.push((sequence, index, sealed)),
                 None => free.push(index),
             }
         }
         found.sort_unstable_by_key(|(sequence, ..)| *sequence);
         let next = found.last().map_or(0, |(sequence, ..)| sequence.wrapping_add(1));
-        let shared = Arc::new(Self::new(Some(file), free, slots, next));
+        let shared = Arc::new(Self::new(medium, free, count, next));
         let entry = |(_, index, sealed)| Entry { sealed, slot: Slot::new(&shared, index, true) };
         let entries = found.into_iter().map(entry).collect();
-        Ok((shared, entries))
+        (shared, entries)
     }
 
     fn free(&self) -> std::sync::MutexGuard<'_, Vec<usize>> {
@@ -262,7 +321,7 @@ impl Shared {
     }
 
     fn put(&self, bytes: &[u8], offset: u64, durability: Durability) -> Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Medium::File(file) = &self.medium else { return Ok(()) };
         let failed = |_| Error::StoreFailed { reason: "the disk did not write the refresh journal".into() };
         write_at(file, bytes, offset).map_err(failed)?;
         if durability == Durability::Durable {

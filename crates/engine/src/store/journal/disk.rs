@@ -1,0 +1,78 @@
+//! A disk of a test's own making in the place of files: slow, failing, and outliving whoever writes to it, as the test
+//! says.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+
+use super::{Entry, Medium, SLOTS, Shared, decode};
+use crate::Result;
+
+/// Where journals are kept when they are not in files. Each instance has one, by its name.
+#[async_trait]
+pub trait Disk: fmt::Debug + Send + Sync + 'static {
+    /// Replaces the bytes of a slot in the journal of `owner`, and returns when they are durable.
+    async fn write(&self, owner: &str, slot: usize, bytes: Vec<u8>) -> Result<()>;
+
+    /// Locks the journal of `owner` and returns its slots, by their index; nothing while somebody has it locked. One that
+    /// nobody wrote to has none.
+    async fn lock(&self, owner: &str) -> Result<Option<BTreeMap<usize, Vec<u8>>>>;
+
+    /// Lets go of a lock that was taken here.
+    fn unlock(&self, owner: &str);
+
+    /// Whose journals hold something.
+    async fn owners(&self) -> Result<Vec<String>>;
+}
+
+/// One journal on a disk, locked as long as it is there.
+#[derive(Debug)]
+pub(super) struct Locked {
+    disk: Arc<dyn Disk>,
+    owner: String,
+    locked: AtomicBool,
+}
+
+impl Locked {
+    pub(super) async fn put(&self, slot: usize, bytes: Vec<u8>) -> Result<()> {
+        self.disk.write(&self.owner, slot, bytes).await
+    }
+
+    pub(super) fn release(&self) {
+        if self.locked.swap(false, Ordering::AcqRel) {
+            self.disk.unlock(&self.owner);
+        }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// The journal of `owner` with its entries; nothing while somebody has it.
+pub(super) async fn look(disk: &Arc<dyn Disk>, owner: &str) -> Result<Option<(Arc<Shared>, Vec<Entry>)>> {
+    let Some(slots) = disk.lock(owner).await? else { return Ok(None) };
+    let locked = Locked { disk: disk.clone(), owner: owner.into(), locked: true.into() };
+    let entry = |slot| decode(slots.get(&slot)?).map(|(sequence, sealed)| (sequence, sealed.to_vec()));
+    Ok(Some(Shared::of(Medium::Disk(locked), (0..SLOTS).map(entry).collect())))
+}
+
+/// What every instance that is gone left.
+pub(super) async fn orphans(disk: &Arc<dyn Disk>) -> Result<Vec<Entry>> {
+    let mut left = Vec::new();
+    for owner in disk.owners().await? {
+        if let Some((_, entries)) = look(disk, &owner).await? {
+            left.extend(entries);
+        }
+    }
+    Ok(left)
+}
