@@ -32,7 +32,10 @@ use crate::{
         token_response::{Unusable, salvage_refresh_token},
     },
     refresh::Others,
-    store::journal::{Entry, Slot},
+    store::{
+        LeaseRow,
+        journal::{Entry, Slot},
+    },
     time::Timestamp,
 };
 
@@ -94,6 +97,13 @@ impl Answer {
         let Self { status, headers, received_at, .. } = self;
         let fails = status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS;
         fails.then(|| retry_after(*status, headers, *received_at))
+    }
+
+    /// Whether it answers the request that the lease is for.
+    pub(crate) fn is_of(&self, lease: &LeaseRow) -> bool {
+        matches!(&self.purpose, Purpose::Refresh { organization, account_id, epoch, .. }
+            if *organization == lease.organization && *account_id == lease.account_id
+                && i64::try_from(*epoch) == Ok(lease.epoch))
     }
 
     /// What it means. `asked` are the scopes that hold when it names none.
@@ -160,12 +170,16 @@ impl Engine {
         self.ensure_open().map(|()| slot)
     }
 
+    /// The answer that an entry of a journal holds.
+    pub(crate) fn read_journaled(&self, sealed: &[u8]) -> Result<Answer> {
+        self.rows.vault().open_journal(JOURNAL, sealed).and_then(|record| answer_of(&record))
+    }
+
     /// Settles what an instance that is gone had received and not stored. An entry that cannot be read stays in its slot: it is
     /// no reason to keep the store shut.
     pub(crate) async fn replay_journal(self: &Arc<Self>, entries: Vec<Entry>) {
         for Entry { sealed, slot } in entries {
-            let opened = self.rows.vault().open_journal(JOURNAL, &sealed).and_then(|record| answer_of(&record));
-            match opened {
+            match self.read_journaled(&sealed) {
                 Ok(answer) => match answer.purpose {
                     Purpose::Exchange { .. } => self.settle_exchange_later(answer, slot),
                     Purpose::Refresh { .. } => {

@@ -199,6 +199,8 @@ impl Engine {
             Err(_) => true,
         };
         match told {
+            // Nothing was sent: the provider, or the store, is not up to it for now.
+            Err(Error::ProviderUnavailable { .. } | Error::StoreBusy) if is_undone => Ending::Failed,
             _ if is_undone => Ending::Undone,
             // Its own grant has ended: that says nothing of others.
             Ok(()) | Err(Error::ReauthorizationRequired { .. }) => Ending::Settled,

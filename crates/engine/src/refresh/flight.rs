@@ -172,7 +172,7 @@ impl Engine {
             if seen.facts.binding.as_deref() != Some(setup.binding().as_str()) {
                 return Err(reauthorization(&connection, seen, "connection_changed"));
             }
-            let Some(turn) = self.turn(&setup, urgency).await? else { return Ok(()) };
+            let turn = self.turn(&setup, urgency).await?;
             let slot = self.reserve_slot().await?;
             let settled = match self.intend(seen, &connection).await? {
                 Intent::Needless => return Ok(()),
@@ -189,12 +189,9 @@ impl Engine {
         }
     }
 
-    /// Waits for a turn at the provider. Nothing for what can wait, where there is no room: it stays due.
-    async fn turn(&self, setup: &Setup<'_>, urgency: Urgency) -> Result<Option<Turn>> {
+    /// Waits for a turn at the provider.
+    async fn turn(&self, setup: &Setup<'_>, urgency: Urgency) -> Result<Turn> {
         let provider = setup.token_origin()?;
-        if urgency == Urgency::Planned && !self.pace.has_room(&provider) {
-            return Ok(None);
-        }
         let connection = setup.connection;
         let lane = Lane { organization: connection.organization.as_str(), connection: &connection.id };
         let refused = |Refused { until }| Error::ProviderUnavailable {
@@ -204,7 +201,7 @@ impl Engine {
         };
         let turn = self.pace.enter(&provider, lane, urgency, setup.profile().most_a_second());
         tokio::select! {
-            turn = turn => turn.map(Some).map_err(refused),
+            turn = turn => turn.map_err(refused),
             () = self.closing.cancelled() => Err(Error::Closed),
         }
     }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     LEAST_VALIDITY,
     flight::{LONGEST_PAUSE, SHORTEST_PAUSE},
+    settle::Others,
 };
 use crate::{
     Engine, Error, Result,
@@ -62,19 +63,24 @@ impl Engine {
         late: Late,
     ) -> Result<()> {
         while let Some(lease) = self.rows.store.lease(organization.as_str(), account_id).await? {
+            // Whoever asked is about to settle it.
+            if self.flights.keep_answer_of(account_id) {
+                return Ok(());
+            }
             // One of ours is left from a flight that broke off.
             let ours = lease.holder == self.journal.owner();
             let left = if ours { Some(Vec::new()) } else { self.journal.take_over(&lease.holder).await? };
             let is_gone = left.is_some();
             if let Some(left) = left.filter(|left| !left.is_empty()) {
                 self.replay_journal(left).await;
-                if self.flights.keep_answer_of(account_id) {
-                    return Ok(());
-                }
                 continue;
             }
             let is_over = self.rows.store.now().await? >= lease.until;
             if is_over && !is_gone {
+                // It may stand still with an answer in hand, or its store was away for long.
+                if self.settle_for(&lease).await? {
+                    continue;
+                }
                 if late == Late::MayCome {
                     return Err(Error::StoreBusy);
                 }
@@ -90,6 +96,20 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Settles the answer of another instance that has it in its journal and does not come to it; false where there is
+    /// none. That instance finds it settled.
+    async fn settle_for(self: &Arc<Self>, lease: &LeaseRow) -> Result<bool> {
+        for sealed in self.journal.peek(&lease.holder).await? {
+            if let Ok(answer) = self.read_journaled(&sealed)
+                && answer.is_of(lease)
+            {
+                self.settle_refresh(&answer, Others::None).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Lets go of a lease whose request nobody waits for any more, and notes what that leaves in doubt. An account that

@@ -16,6 +16,7 @@
 //! stops waiting.
 
 mod disk;
+mod form;
 mod owned;
 
 use std::{
@@ -28,10 +29,10 @@ use std::{
     },
 };
 
-use aws_lc_rs::digest;
 use tokio::sync::Semaphore;
 
 pub use self::disk::Disk;
+use self::form::{HEADER, MAGIC, decode, encode};
 use super::files;
 use crate::{
     Error, Result,
@@ -43,13 +44,6 @@ pub const SLOTS: usize = 64;
 
 /// The bytes of a slot.
 const SLOT: usize = 64 * 1024;
-
-/// A slot's first bytes: what it is, and the version of its form.
-const MAGIC: [u8; 8] = *b"obhfjrn1";
-
-/// Magic, sequence (8 bytes), length (4 bytes), both little-endian, and the SHA-256 of all that and the entry.
-const HEADER: usize = CHECKSUM_AT + digest::SHA256_OUTPUT_LEN;
-const CHECKSUM_AT: usize = 8 + 8 + 4;
 
 /// The longest entry that a slot takes.
 pub const MAX_ENTRY: usize = SLOT - HEADER;
@@ -169,6 +163,19 @@ impl Journal {
         }
     }
 
+    /// The sealed entries in the journal of the instance `owner`, which it keeps: they are looked at and left alone. Where
+    /// the system lets nobody read a locked file, as Windows, there are none to be seen.
+    pub(crate) async fn peek(&self, owner: &str) -> Result<Vec<Vec<u8>>> {
+        match &self.beside {
+            Beside::Nothing => Ok(Vec::new()),
+            Beside::Disk(disk) => disk::peek(disk, owner).await,
+            Beside::Store(store) => {
+                let (store, owner) = (store.clone(), owner.to_owned());
+                blocking(move || owned::peek(&store, &owner)).await
+            }
+        }
+    }
+
     /// What every instance that is gone left.
     pub(crate) async fn orphans(&self) -> Result<Vec<Entry>> {
         match &self.beside {
@@ -283,18 +290,7 @@ impl Shared {
     fn read(mut file: File, path: &Path) -> Result<(Arc<Self>, Vec<Entry>)> {
         let failure = |error: io::Error| files::failure(&error, path);
         let slots = preallocate(&mut file, path).map_err(failure)?;
-        let mut found = Vec::with_capacity(slots);
-        let mut bytes = vec![0; SLOT];
-        for index in 0..slots {
-            file.seek(SeekFrom::Start((index * SLOT) as u64)).map_err(failure)?;
-            let (magic, rest) = bytes.split_at_mut(MAGIC.len());
-            file.read_exact(magic).map_err(failure)?;
-            // Of an empty slot, no more is read.
-            if *magic == MAGIC {
-                file.read_exact(rest).map_err(failure)?;
-            }
-            found.push(decode(&bytes).map(|(sequence, sealed)| (sequence, sealed.to_vec())));
-        }
+        let found = read_slots(&mut file, slots).map_err(failure)?;
         Ok(Self::of(Medium::File(file), found))
     }
 
@@ -345,6 +341,22 @@ fn unconfirmed() -> Error {
     Error::StoreFailed { reason: "the disk could not confirm a write; check it, then open the store again".into() }
 }
 
+/// The sequence and the entry of each slot that is not empty.
+fn read_slots(file: &mut File, slots: usize) -> io::Result<Vec<Option<(u64, Vec<u8>)>>> {
+    let mut bytes = vec![0; SLOT];
+    let read = |index| {
+        file.seek(SeekFrom::Start((index * SLOT) as u64))?;
+        let (magic, rest) = bytes.split_at_mut(MAGIC.len());
+        file.read_exact(magic)?;
+        // Of an empty slot, no more is read.
+        if *magic == MAGIC {
+            file.read_exact(rest)?;
+        }
+        Ok(decode(&bytes).map(|(sequence, sealed)| (sequence, sealed.to_vec())))
+    };
+    (0..slots).map(read).collect()
+}
+
 /// Makes the file as long as its slots, every byte of it written and durable, and says how many slots it has.
 fn preallocate(file: &mut File, path: &Path) -> io::Result<usize> {
     let length = file.seek(SeekFrom::End(0))?;
@@ -357,34 +369,6 @@ fn preallocate(file: &mut File, path: &Path) -> io::Result<usize> {
         files::sync_folder(path.parent().filter(|folder| folder != &Path::new("")).unwrap_or(Path::new(".")))?;
     }
     Ok(slots)
-}
-
-fn encode(sequence: u64, sealed: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + sealed.len());
-    bytes.extend(MAGIC);
-    bytes.extend(sequence.to_le_bytes());
-    bytes.extend((sealed.len() as u32).to_le_bytes());
-    let checksum = checksum(&bytes, sealed);
-    bytes.extend(checksum.as_ref());
-    bytes.extend(sealed);
-    bytes
-}
-
-/// The sequence and the entry of a slot; nothing when it is empty or was torn.
-fn decode(slot: &[u8]) -> Option<(u64, &[u8])> {
-    let (header, rest) = slot.split_at_checked(HEADER)?;
-    let (head, sum) = header.split_at_checked(CHECKSUM_AT)?;
-    let (sequence, length) = head.strip_prefix(&MAGIC)?.split_at_checked(8)?;
-    let length = u32::from_le_bytes(length.try_into().ok()?);
-    let sealed = rest.get(..usize::try_from(length).ok()?)?;
-    (checksum(head, sealed).as_ref() == sum).then_some((u64::from_le_bytes(sequence.try_into().ok()?), sealed))
-}
-
-fn checksum(head: &[u8], sealed: &[u8]) -> digest::Digest {
-    let mut digest = digest::Context::new(&digest::SHA256);
-    digest.update(head);
-    digest.update(sealed);
-    digest.finish()
 }
 
 #[cfg(unix)]

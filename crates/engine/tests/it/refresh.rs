@@ -320,5 +320,8 @@ async fn a_refresh_that_breaks_off_leaves_the_account_usable() {
     world.provider.state().panics = true;
     assert_eq!(code(access_token(&world).await), "INTERNAL");
     world.provider.state().panics = false;
+    // The request had left by then.
+    assert_eq!(code(access_token(&world).await), "PROVIDER_UNAVAILABLE");
+    world.pass(Duration::from_secs(110));
     assert_eq!(access_token(&world).await.unwrap(), "access-3");
 }

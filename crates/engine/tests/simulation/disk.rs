@@ -72,6 +72,12 @@ impl Disk for SimDisk {
         Ok(Some(file.slots.clone()))
     }
 
+    async fn read(&self, owner: &str) -> Result<BTreeMap<usize, Vec<u8>>> {
+        self.process.step().await;
+        let files = self.platter.0.lock().unwrap();
+        Ok(files.get(owner).map(|file| file.slots.clone()).unwrap_or_default())
+    }
+
     fn unlock(&self, owner: &str) {
         let mut files = self.platter.0.lock().unwrap();
         let Some(file) = files.get_mut(owner) else { return };

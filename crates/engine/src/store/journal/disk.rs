@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Entry, Medium, SLOTS, Shared, decode};
+use super::{Entry, Medium, SLOTS, Shared, form::decode};
 use crate::Result;
 
 /// Where journals are kept when they are not in files. Each instance has one, by its name.
@@ -24,6 +24,9 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Locks the journal of `owner` and returns its slots, by their index; nothing while somebody has it locked. One that
     /// nobody wrote to has none.
     async fn lock(&self, owner: &str) -> Result<Option<BTreeMap<usize, Vec<u8>>>>;
+
+    /// The slots of the journal of `owner`, whoever has it locked.
+    async fn read(&self, owner: &str) -> Result<BTreeMap<usize, Vec<u8>>>;
 
     /// Lets go of a lock that was taken here.
     fn unlock(&self, owner: &str);
@@ -64,6 +67,12 @@ pub(super) async fn look(disk: &Arc<dyn Disk>, owner: &str) -> Result<Option<(Ar
     let locked = Locked { disk: disk.clone(), owner: owner.into(), locked: true.into() };
     let entry = |slot| decode(slots.get(&slot)?).map(|(sequence, sealed)| (sequence, sealed.to_vec()));
     Ok(Some(Shared::of(Medium::Disk(locked), (0..SLOTS).map(entry).collect())))
+}
+
+/// What stands in the journal of the instance `owner`, whoever has it.
+pub(super) async fn peek(disk: &Arc<dyn Disk>, owner: &str) -> Result<Vec<Vec<u8>>> {
+    let slots = disk.read(owner).await?;
+    Ok(slots.values().filter_map(|slot| decode(slot)).map(|(_, sealed)| sealed.to_vec()).collect())
 }
 
 /// What every instance that is gone left.

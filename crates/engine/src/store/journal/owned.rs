@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Entry, Shared};
+use super::{Entry, SLOTS, Shared, read_slots};
 use crate::{
     Error, Result,
     store::files::{self, Opening},
@@ -68,6 +68,17 @@ pub(super) fn take_over(store: &Path, owner: &str) -> Result<Option<Vec<Entry>>>
         Found::Nothing => Some(Vec::new()),
         Found::Left(_, entries) => Some(entries),
     })
+}
+
+/// What stands in the journal of the instance `owner`, whoever has it.
+pub(super) fn peek(store: &Path, owner: &str) -> Result<Vec<Vec<u8>>> {
+    if !is_name(owner.as_bytes()) {
+        return Err(Error::IntegrityFailed { what: "the name of a journal".into() });
+    }
+    let Some(mut file) = files::open_existing(&path(store, owner))? else { return Ok(Vec::new()) };
+    // Where a locked file cannot be read, or is being written anew, nothing is known.
+    let slots = read_slots(&mut file, SLOTS).unwrap_or_default();
+    Ok(slots.into_iter().flatten().map(|(_, sealed)| sealed).collect())
 }
 
 /// What every instance that is gone left.

@@ -201,7 +201,6 @@ async fn slack_says_its_errors_in_a_200() {
     let stage = Stage::shipped("slack", SLACK).await;
     stage.connected().await;
     stage.clock.advance(12 * HOUR);
-    tokio::time::pause();
     let gone = (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#);
     stage.provider.state().scripted.extend([gone, gone]);
     assert_eq!(stage.get_fails("/conversations.list").await, "REAUTHORIZATION_REQUIRED");
