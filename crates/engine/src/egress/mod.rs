@@ -126,8 +126,10 @@ async fn read(
 ) -> Result<http::Response<Bytes>, Failure> {
     let (parts, mut incoming) = answer.into_parts();
     let mut body = BytesMut::new();
+    let mut end = None;
     let reason = loop {
-        if Instant::now() > deadline + LAST_LOOK {
+        let now = Instant::now();
+        if now > deadline && now > *end.get_or_insert(now + LAST_LOOK) {
             break "deadline";
         }
         match patiently(deadline, incoming.chunk()).await {

@@ -38,8 +38,8 @@ const BEGINNING: Duration = Duration::from_secs(10);
 const HORIZON: Duration = Duration::from_secs(60);
 /// How soon an account may be due again: some tokens end before they are planned to be refreshed.
 const LEAST_BETWEEN: Duration = Duration::from_secs(60);
-/// How long a provider without room is left before another look.
-const NO_ROOM: Duration = Duration::from_secs(1);
+/// How long to wait for room that is not there before another look.
+const SOON: Duration = Duration::from_secs(1);
 /// How long one is put off whose credential belongs to another app: the connection may be changed back.
 const OF_ANOTHER_APP: Duration = Duration::from_secs(3600);
 
@@ -134,17 +134,16 @@ impl Engine {
         });
     }
 
-    /// When the provider may be asked once more: now, at another time, or when a request under way has ended, for which it
-    /// is looked at again soon.
-    fn room_at(&self, connection: &StoredConnection) -> Timestamp {
+    /// When the provider may be asked once more; nothing while it has as many requests as it takes.
+    fn room_at(&self, connection: &StoredConnection) -> Option<Timestamp> {
         let now = self.clock.now();
         // Where it cannot be told who that is, a flight says why.
-        let Ok(provider) = self.setup(connection).and_then(|setup| setup.token_origin()) else { return now };
+        let Ok(provider) = self.setup(connection).and_then(|setup| setup.token_origin()) else { return Some(now) };
         if self.pace.has_room(&provider) {
-            return now;
+            return Some(now);
         }
-        let later = self.pace.next_room_at(&provider).map(|at| at.saturating_duration_since(Instant::now()));
-        now.plus(later.unwrap_or(NO_ROOM).max(NO_ROOM))
+        let at = self.pace.next_room_at(&provider)?;
+        Some(now.plus(at.saturating_duration_since(Instant::now()).max(SOON)))
     }
 
     /// The account, if it is to be refreshed now. One that cannot be is given another time, or none.

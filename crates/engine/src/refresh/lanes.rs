@@ -50,6 +50,11 @@ impl Lanes {
         }
     }
 
+    /// Holds the lane no longer. It has a turn when it is put.
+    pub(super) fn free(&mut self, lane: &Lane) {
+        self.held.remove(lane);
+    }
+
     /// The lane whose turn it is at `now`.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Lane> {
         self.make_ready(now);

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
 
-use super::{Ending, HORIZON, News};
+use super::{Ending, HORIZON, News, SOON};
 use crate::{
     Engine, Error, Result,
     names::Organization,
@@ -126,7 +126,11 @@ impl Course {
         let known = self.known(&lane);
         known.in_flight.remove(&account_id);
         match ending {
-            Ending::Settled => known.failures = 0,
+            Ending::Settled => {
+                known.failures = 0;
+                // What kept the others waiting, such as a fault of the connection's, is perhaps over.
+                self.lanes.free(&lane);
+            }
             Ending::Failed => self.rest(engine, &lane),
             Ending::Undone => {
                 known.put_off.insert(account_id, now.plus(PUT_OFF));
@@ -279,11 +283,14 @@ impl Course {
         if let Some(fault) = fault.as_ref().filter(|fault| fault.next_try > now) {
             return Ok(Room::NotBefore(fault.next_try));
         }
-        let room_at = engine.room_at(connection);
-        if room_at > now {
-            return Ok(Room::NotBefore(room_at));
-        }
         let known = self.known.get(lane);
+        match engine.room_at(connection) {
+            Some(at) if at > now => return Ok(Room::NotBefore(at)),
+            Some(_) => {}
+            None if known.is_some_and(|known| !known.in_flight.is_empty()) => return Ok(Room::For(0)),
+            // Others of the provider's have all of it.
+            None => return Ok(Room::NotBefore(now.plus(SOON))),
+        }
         // After a failure one goes ahead, and the others follow when it has come through.
         let is_doubtful = fault.is_some() || known.is_some_and(|known| known.failures > 0);
         let most = if is_doubtful { 1 } else { OF_A_LANE };
