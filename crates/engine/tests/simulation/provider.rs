@@ -113,6 +113,8 @@ struct State {
     /// Refresh tokens that a lagging replica did not know.
     denied: BTreeSet<String>,
     exchanges: Vec<Exchange>,
+    /// How many requests of each user were said to leave. One whose sender was killed just then never did.
+    marked: BTreeMap<usize, usize>,
 }
 
 /// The provider.
@@ -141,6 +143,7 @@ impl Provider {
             issued: 0,
             denied: BTreeSet::new(),
             exchanges: Vec::new(),
+            marked: BTreeMap::new(),
         };
         Self { world, state: Mutex::new(state) }
     }
@@ -299,6 +302,11 @@ impl Provider {
         self.world.log(format_args!("{:?} ends request {number}, delivered: {delivered}", exchange.sender));
     }
 
+    /// It stands in the store that a request of the user leaves.
+    pub(crate) fn marked(&self, user: usize) {
+        *self.state.lock().unwrap().marked.entry(user).or_default() += 1;
+    }
+
     /// A task has an entry in its journal: the answer that it got last.
     pub(crate) fn journaled(&self, task: Option<task::Id>) {
         let mut state = self.state.lock().unwrap();
@@ -327,7 +335,11 @@ impl Provider {
         let of_grant = |one: &&Exchange| (one.user, one.grant) == (user, refused.grant);
         match reason {
             "revoked" => ended.is_some(),
-            "lost_rotation" => state.exchanges.iter().filter(of_grant).any(|one| one.is_lost()),
+            "lost_rotation" => {
+                let sent = state.exchanges.iter().filter(|one| one.user == user).count();
+                let never_left = state.marked.get(&user).is_some_and(|marked| *marked > sent);
+                never_left || state.exchanges.iter().filter(of_grant).any(|one| one.is_lost())
+            }
             _ => false,
         }
     }

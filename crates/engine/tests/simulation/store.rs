@@ -205,7 +205,14 @@ impl Store for SimStore {
             let mut tables = self.database.tables.lock().unwrap();
             let before = tables.accounts.clone();
             let said = checks::told(&changes);
+            let marked = changes.iter().find_map(|change| match change {
+                Change::MarkSent { organization, account_id, .. } => Some(key(organization, account_id)),
+                _ => None,
+            });
             let commit = tables.commit(changes);
+            if let Some(account) = marked.filter(|_| commit == Commit::Applied).and_then(|place| before.get(&place)) {
+                self.provider.marked(checks::user_of(account));
+            }
             if !said.is_empty() {
                 self.process.world.log(format_args!("{:?} commits {said}: {commit:?}", self.process));
             }
