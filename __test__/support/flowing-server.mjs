@@ -20,8 +20,7 @@ let sockets = 0
 let written = 0
 let unauthorized = 0
 
-// Longer than a client keeps a connection: a server that closes one just as a request comes loses that request.
-const server = createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
+const server = createServer(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url, 'http://provider')
   const json = (value) => response.setHeader('content-type', 'application/json').end(JSON.stringify(value))
   if (pathname === '/authorize') {

@@ -31,7 +31,6 @@ use crate::{
         retry_after::retry_after,
         token_response::{Unusable, salvage_refresh_token},
     },
-    refresh::Others,
     store::{
         LeaseRow,
         journal::{Entry, Slot},
@@ -67,6 +66,9 @@ pub(crate) enum Purpose {
         account_id: String,
         /// Counts the account's requests.
         epoch: u64,
+        /// The epoch of the credential whose refresh token is sent. Earlier versions did not say.
+        #[serde(default)]
+        presented: Option<u64>,
         /// The connection as it was when the request left.
         connection_version: i64,
     },
@@ -184,7 +186,7 @@ impl Engine {
                     Purpose::Exchange { .. } => self.settle_exchange_later(answer, slot),
                     Purpose::Refresh { .. } => {
                         // Before anything else is refreshed. Who waited for it is gone.
-                        let _ = self.settle_refresh_and_clear(answer, slot, Others::None).await;
+                        self.settle_left(answer, slot).await;
                     }
                 },
                 Err(error) => {

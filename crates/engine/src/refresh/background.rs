@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use self::course::Course;
-use super::{lanes::Lane, may_ask, pace::Urgency, plan};
+use super::{lanes::Lane, may_ask, pace::Urgency};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
@@ -121,7 +121,7 @@ impl Engine {
         if self.refresher.news.set(sender).is_err() {
             return;
         }
-        let later = plan::fraction(&*self.random).map_or(BEGINNING, |part| BEGINNING.mul_f64(part));
+        let later = self.random.fraction().map_or(BEGINNING, |part| BEGINNING.mul_f64(part));
         let course = Course::new(Arc::downgrade(self));
         let closing = self.closing.clone();
         self.spawn(async move {

@@ -38,10 +38,17 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How a flight ended; nothing while it is under way.
 type Ending = watch::Receiver<Option<Told>>;
 
+/// A flight under way, and whether someone waited for it when it began.
+#[derive(Debug, Clone)]
+struct Flight {
+    ending: Ending,
+    urgency: Urgency,
+}
+
 /// The flights of this process, by account.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
-    under_way: Mutex<HashMap<String, Ending>>,
+    under_way: Mutex<HashMap<String, Flight>>,
     /// Answers that could not be stored. The next flight settles them instead of asking again: what they replaced at
     /// the provider is dead.
     unsettled: Mutex<HashMap<String, (Answer, Slot)>>,
@@ -65,7 +72,7 @@ impl Flights {
         let flight = self.under_way().get(account_id).cloned();
         if let Some(mut flight) = flight {
             // Its end, or that it broke off.
-            let _ = flight.wait_for(Option::is_some).await;
+            let _ = flight.ending.wait_for(Option::is_some).await;
         }
     }
 
@@ -74,11 +81,11 @@ impl Flights {
         // Held while both are looked at: a flight takes a kept answer up, and leaves one behind, while it is in the map.
         let under_way = self.under_way();
         // One that broke off stays there.
-        let flies = under_way.get(account_id).is_some_and(|flight| flight.has_changed().is_ok());
+        let flies = under_way.get(account_id).is_some_and(|flight| flight.ending.has_changed().is_ok());
         flies || self.keep_answer_of(account_id)
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<String, Ending>> {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<String, Flight>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -103,9 +110,14 @@ impl Flights {
 impl Engine {
     /// Joins the account's flight, or starts it, and waits for its end. Giving up the wait does not end the flight.
     pub(super) async fn flight(self: &Arc<Self>, account: &StoredAccount, urgency: Urgency) -> Told {
-        let mut flight = self.join_or_start(account, urgency);
-        let ended = flight.wait_for(Option::is_some).await.map(|ending| ending.clone());
-        ended.ok().flatten().unwrap_or_else(|| Err(Error::Internal { reason: "a refresh broke off".into() }))
+        let flight = self.join_or_start(account, urgency);
+        let began = flight.urgency;
+        let told = ended(flight.ending).await;
+        if told.is_err() && began == Urgency::Planned && urgency == Urgency::Asked {
+            // One that nobody waited for is sent away where a caller is not.
+            return ended(self.join_or_start(account, urgency).ending).await;
+        }
+        told
     }
 
     /// Starts a flight that nobody waits for: the present token still serves.
@@ -134,16 +146,17 @@ impl Engine {
         Ok(())
     }
 
-    fn join_or_start(self: &Arc<Self>, account: &StoredAccount, urgency: Urgency) -> Ending {
+    fn join_or_start(self: &Arc<Self>, account: &StoredAccount, urgency: Urgency) -> Flight {
         let mut flights = self.flights.under_way();
         // One that broke off, by a panic, has no one left to end it.
-        if let Some(flight) = flights.get(&account.id).filter(|flight| flight.has_changed().is_ok()) {
+        if let Some(flight) = flights.get(&account.id).filter(|flight| flight.ending.has_changed().is_ok()) {
             return flight.clone();
         }
         if self.closing.is_cancelled() {
-            return watch::channel(Some(Err(Error::Closed))).1;
+            return Flight { ending: watch::channel(Some(Err(Error::Closed))).1, urgency };
         }
-        let (ended, flight) = watch::channel(None);
+        let (ended, ending) = watch::channel(None);
+        let flight = Flight { ending, urgency };
         flights.insert(account.id.clone(), flight.clone());
         let (engine, account) = (self.clone(), account.clone());
         self.spawn(async move {
@@ -196,7 +209,7 @@ impl Engine {
         let lane = Lane { organization: connection.organization.as_str(), connection: &connection.id };
         let refused = |Refused { until }| Error::ProviderUnavailable {
             host: setup.token_host(),
-            reason: "it has failed several times in a row".into(),
+            reason: "it has failed, or asked for time".into(),
             retry_at: Some(self.clock.now().plus(until.saturating_duration_since(Instant::now()))),
         };
         let turn = self.pace.enter(&provider, lane, urgency, setup.profile().most_a_second());
@@ -222,6 +235,7 @@ impl Engine {
             organization: organization.as_str().into(),
             account_id: seen.id.clone(),
             epoch,
+            presented: Some(lease.token_epoch),
             connection_version: setup.connection.version,
         };
         let request = setup.refresh_registration().and_then(|app| token_request::refresh(&app, &lease.refresh_token));
@@ -232,7 +246,9 @@ impl Engine {
             }
             Err(error) => Err(error),
         };
-        turn.done(told_of_provider(&asked));
+        if let Some(outcome) = told_of_provider(&asked) {
+            turn.done(outcome);
+        }
         match asked {
             Ok(answer) => {
                 held.end();
@@ -283,13 +299,13 @@ impl Engine {
         }
     }
 
+    /// Deals with the answer that an instance which is gone has left. Who waited for it is gone too.
+    pub(crate) async fn settle_left(self: &Arc<Self>, answer: Answer, slot: Slot) {
+        let _ = self.settle_refresh_and_clear(answer, slot, Others::None).await;
+    }
+
     /// Deals with an answer, or keeps it for the next flight, which is then the only one to do so.
-    pub(crate) async fn settle_refresh_and_clear(
-        self: &Arc<Self>,
-        answer: Answer,
-        slot: Slot,
-        others: Others,
-    ) -> Settled {
+    async fn settle_refresh_and_clear(self: &Arc<Self>, answer: Answer, slot: Slot, others: Others) -> Settled {
         match self.settle_refresh(&answer, others).await {
             Ok(settled) => {
                 clear(slot).await;
@@ -378,6 +394,7 @@ impl Engine {
                 let (account_version, is_outdated) = (account.version, Arc::default());
                 return Ok(Intent::Ours(Box::new(Lease {
                     epoch,
+                    token_epoch: account.facts.token_epoch,
                     refresh_token,
                     deadline,
                     account_version,
@@ -398,13 +415,22 @@ impl Engine {
     }
 }
 
-/// What an answer, or that there is none, says about whether the provider is up.
-fn told_of_provider(asked: &Result<Answer>) -> pace::Outcome {
+/// Waits for a flight's end.
+async fn ended(mut flight: Ending) -> Told {
+    let ended = flight.wait_for(Option::is_some).await.map(|ending| ending.clone());
+    ended.ok().flatten().unwrap_or_else(|| Err(Error::Internal { reason: "a refresh broke off".into() }))
+}
+
+/// What an answer, or that there is none, says about whether the provider is up; nothing where the request did not leave,
+/// which may be our own fault.
+fn told_of_provider(asked: &Result<Answer>) -> Option<pace::Outcome> {
     match asked {
-        Ok(answer) => {
-            answer.failing().map_or(pace::Outcome::Answered, |retry_after| pace::Outcome::Failing { retry_after })
-        }
-        Err(_) => pace::Outcome::Failing { retry_after: None },
+        Ok(answer) => Some(match answer.failing() {
+            Some(retry_after) => pace::Outcome::Failing { retry_after },
+            None => pace::Outcome::Answered,
+        }),
+        Err(Error::ProviderUnavailable { .. }) => Some(pace::Outcome::Failing { retry_after: None }),
+        Err(_) => None,
     }
 }
 
@@ -422,6 +448,8 @@ enum Intent {
 struct Lease {
     /// Which of the account's requests it is.
     epoch: u64,
+    /// The epoch of the credential that the refresh token belongs to.
+    token_epoch: u64,
     /// To be sent in it.
     refresh_token: Secret,
     /// When its answer is given up; before that, nobody else takes the lease.

@@ -126,10 +126,9 @@ impl Engine {
             account.facts.doubtful = true;
             account.facts.last_refresh_error = Some("interrupted".into());
             if reuse_kills {
-                // The request may be on its way still, and the refresh token spent: sending it again may end the access
-                // token with the grant.
-                let ends = account.expires_at.map_or(now, |end| end.minus(LEAST_VALIDITY));
-                account.postpone_refresh(ends.max(arrived));
+                // The request may be on its way still.
+                account.postpone_refresh(arrived);
+                account.spare_access_token(LEAST_VALIDITY);
             }
         })
         .await

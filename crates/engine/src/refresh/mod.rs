@@ -30,7 +30,6 @@ pub use background::RefresherState;
 pub(crate) use flight::Flights;
 pub(crate) use pace::Pace;
 pub use settings::{RefreshSettings, Timing};
-pub(crate) use settle::Others;
 
 use self::pace::Urgency;
 use crate::{

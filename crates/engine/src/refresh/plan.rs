@@ -17,7 +17,7 @@ pub(crate) fn refresh_at(
     random: &dyn Random,
 ) -> Result<Option<Timestamp>> {
     // One draw, so that accounts authorized together are not refreshed together.
-    let part = fraction(random)?;
+    let part = random.fraction()?;
     let before_the_end = expires_at.map(|end| before_end(now, end, part));
     let in_use = keep_alive_after.map(|age| now.plus(age - (age / 10).mul_f64(part)));
     Ok(before_the_end.into_iter().chain(in_use).min())
@@ -34,13 +34,8 @@ fn before_end(now: Timestamp, end: Timestamp, part: f64) -> Timestamp {
 /// How long to wait after the `failures`-th failure in a row: not at all after the first, then a random part of one
 /// second, of three, of seven, and so on; a quarter of an hour at most.
 pub(crate) fn backoff(failures: u32, random: &dyn Random) -> Result<Duration> {
-    let longest = Duration::from_secs((1 << failures.clamp(1, 20).saturating_sub(1)) - 1).min(LONGEST_BACKOFF);
-    Ok(longest.mul_f64(fraction(random)?))
-}
-
-/// A random number from 0 to 1.
-pub(super) fn fraction(random: &dyn Random) -> Result<f64> {
-    Ok(f64::from(u32::from_be_bytes(random.bytes()?)) / f64::from(u32::MAX))
+    let longest = Duration::from_secs((1 << failures.clamp(1, 20) - 1) - 1).min(LONGEST_BACKOFF);
+    Ok(longest.mul_f64(random.fraction()?))
 }
 
 #[cfg(test)]

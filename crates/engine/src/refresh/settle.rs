@@ -27,14 +27,14 @@ const UNPROVEN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether the connection has client secrets that the provider was not asked with in this flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Others {
+pub(super) enum Others {
     Untried,
     None,
 }
 
 /// What became of an answer.
 #[derive(Debug)]
-pub(crate) enum Settled {
+pub(super) enum Settled {
     /// It was dealt with, or it is kept; this is what those who wait are told.
     Told(Told),
     /// It left a doubt that the same request resolves, once this has passed. Until then, this is what is known.
@@ -64,7 +64,8 @@ impl Engine {
     /// # Errors
     /// The answer could not be dealt with and must be kept. What those who wait are told when it could, stands inside.
     pub(super) async fn settle_refresh(&self, answer: &Answer, others: Others) -> Result<Settled> {
-        let Purpose::Refresh { organization, account_id, epoch, connection_version } = &answer.purpose else {
+        let Purpose::Refresh { organization, account_id, epoch, presented, connection_version } = &answer.purpose
+        else {
             return Ok(Settled::Told(Ok(())));
         };
         let organization = Organization::parse(organization)?;
@@ -87,10 +88,13 @@ impl Engine {
         let unavailable =
             |reason: String, retry_at| Error::ProviderUnavailable { host: host.clone(), reason, retry_at };
         let outcome = answer.classified(&registration, &account.facts.scopes_granted);
-        // A later request has come to an end since: only a token is still of use.
-        let is_old_news = account.facts.request_epoch >= *epoch;
+        // A later request has come to an end since, or another token has come: only a token is still of use.
+        let is_of_another = presented.is_some_and(|presented| presented != account.facts.token_epoch);
+        let is_old_news = account.facts.request_epoch >= *epoch || is_of_another;
         if is_old_news && !matches!(outcome, Outcome::Ok(_) | Outcome::Unknown { salvaged: Some(_), .. }) {
-            self.conclude(&organization, account_id, *epoch, &[], |_| {}).await?;
+            // A refresh token that was replaced already may have been taken for stolen.
+            let doubt = |account: &mut StoredAccount| account.facts.doubtful |= is_of_another;
+            self.conclude(&organization, account_id, *epoch, &[], doubt).await?;
             return Ok(Settled::Told(Ok(())));
         }
         let told = match outcome {
@@ -130,7 +134,7 @@ impl Engine {
             }
             Outcome::Unknown { reason, salvaged: None, .. } => {
                 let note = Note { doubtful: true, ..Note::of("answer_unusable") };
-                let wait = self.quarantine(setup.profile(), &account);
+                let wait = self.quarantine(setup.profile());
                 let retry_at = self.postpone(&account, *epoch, wait, note).await?;
                 Err(unavailable(reason.to_string(), Some(retry_at)))
             }
@@ -240,7 +244,7 @@ impl Engine {
         let doubtful = matches!(error, Error::ProviderUnavailable { .. } | Error::ProviderResponseInvalid { .. });
         let wait = if doubtful {
             let connection = self.connection_by_id(organization, &account.connection_id).await?;
-            self.quarantine(Setup::of(self, &connection)?.profile(), &account)
+            self.quarantine(Setup::of(self, &connection)?.profile())
         } else {
             None
         };
@@ -250,16 +254,12 @@ impl Engine {
     /// How long the provider is left alone when nobody knows what it made of a request; nothing means the usual pause.
     ///
     /// It may still be at work on it. Where it takes the same refresh token once more, that must be soon; elsewhere
-    /// nothing is sent before an answer can no longer come, nor, since it may end the access token, before its end.
-    fn quarantine(&self, profile: &Profile, account: &StoredAccount) -> Option<Duration> {
+    /// nothing is sent before an answer can no longer come.
+    fn quarantine(&self, profile: &Profile) -> Option<Duration> {
         let network = self.refresh_timing.network;
         match profile.repeat_within() {
             Some(_) if profile.may_repeat_at_once() => None,
             Some(within) => (within > network).then_some(network),
-            None if profile.reuse_kills() => {
-                let end = account.expires_at.map(|end| end.minus(LEAST_VALIDITY));
-                Some(end.map_or(network, |end| self.clock.now().until(end).max(network)))
-            }
             None => Some(network),
         }
     }
@@ -374,11 +374,15 @@ impl Engine {
             None => plan::backoff(account.facts.failed_refreshes + 1, &*self.random)?,
         };
         let retry_at = self.clock.now().plus(pause);
+        let reuse_kills = note.doubtful && self.reuse_kills(&account.organization, &account.id).await?;
         self.conclude(&account.organization, &account.id, epoch, &[], |account| {
             if account.facts.token_epoch >= epoch || account.status != Status::Active {
                 return;
             }
             account.postpone_refresh(retry_at);
+            if reuse_kills {
+                account.spare_access_token(LEAST_VALIDITY);
+            }
             let facts = &mut account.facts;
             facts.last_refresh_error = Some(note.reason.to_owned());
             facts.failed_refreshes += 1;

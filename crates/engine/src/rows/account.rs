@@ -31,8 +31,11 @@ pub(crate) struct AccountFacts {
     pub(crate) request_epoch: u64,
     /// Whether nobody knows what the provider made of a token request since the credential was stored. It may have
     /// replaced the refresh token, and an `invalid_grant` would be the end of that.
-    #[serde(default, alias = "unanswered")]
+    #[serde(default)]
     pub(crate) doubtful: bool,
+    /// What earlier versions noted of the last request alone; it is in `doubtful` once the row is read.
+    #[serde(default, skip_serializing)]
+    unanswered: bool,
     /// The epoch of the credential of which the provider has said `invalid_grant` once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refused: Option<u64>,
@@ -122,6 +125,13 @@ impl StoredAccount {
         self.refresh_at = Some(at);
     }
 
+    /// Plans no refresh while the access token serves, which is until so long before its end: sending the refresh token
+    /// again may end it with the grant. Whoever needs another token earlier may still ask.
+    pub(crate) fn spare_access_token(&mut self, before_end: Duration) {
+        let ends = self.expires_at.map(|end| end.minus(before_end));
+        self.refresh_at = self.refresh_at.max(ends);
+    }
+
     /// The provider gives no token for it any more; the person must consent again.
     pub(crate) fn end_grant(&mut self, reason: &str) {
         self.status = Status::Expired;
@@ -178,7 +188,8 @@ impl Rows {
     pub(crate) fn read_account(&self, organization: &Organization, row: AccountRow) -> Result<StoredAccount> {
         self.vault().check_row_mac(TABLE, &row.id, &columns(&row), &row.mac)?;
         let status = Status::parse(&row.status).ok_or_else(|| damaged(TABLE))?;
-        let facts: AccountFacts = from_json(TABLE, &row.facts)?;
+        let mut facts: AccountFacts = from_json(TABLE, &row.facts)?;
+        facts.doubtful |= std::mem::take(&mut facts.unanswered);
         Ok(StoredAccount {
             organization: organization.clone(),
             before: Some((status, facts.verifying_until)),
@@ -254,4 +265,17 @@ fn columns(row: &AccountRow) -> [Column<'_>; 11] {
         Column::Integer(row.updated_at.as_millis()),
         Column::Integer(row.version),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_earlier_versions_noted_is_read() {
+        let text = r#"{"token_epoch":2,"request_epoch":3,"unanswered":true,"doubtful":false,"asked_by":"x","misconfigured":7}"#;
+        let facts: AccountFacts = serde_json::from_str(text).unwrap();
+        assert!(facts.unanswered && !facts.doubtful);
+        assert!(!serde_json::to_string(&facts).unwrap().contains("unanswered"));
+    }
 }

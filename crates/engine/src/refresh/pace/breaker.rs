@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Outcome;
-use crate::{random::Random, refresh::plan::fraction};
+use crate::random::Random;
 
 /// How many requests may be under way at a time: some fifty a second, at a provider that answers in 150 ms.
 pub(super) const MOST_AT_ONCE: u32 = 8;
@@ -101,7 +101,7 @@ impl Breaker {
     /// Opens for a random part of `pause`, so that the processes that saw the provider fall don't come back together.
     fn open(&mut self, pause: Duration, now: Instant, random: &dyn Random) {
         // Without randomness for all of it.
-        self.change(State::Open { until: now + pause.mul_f64(fraction(random).unwrap_or(1.0)), pause });
+        self.change(State::Open { until: now + pause.mul_f64(random.fraction().unwrap_or(1.0)), pause });
     }
 
     fn change(&mut self, state: State) {

@@ -59,11 +59,7 @@ pub(super) fn open(store: &Path, owner: &str) -> Result<(Arc<Shared>, Vec<Entry>
 
 /// What the instance `owner` left, if it is gone; nothing while its journal is somebody's.
 pub(super) fn take_over(store: &Path, owner: &str) -> Result<Option<Vec<Entry>>> {
-    // The name comes from a row: it must not lead elsewhere.
-    if !is_name(owner.as_bytes()) {
-        return Err(Error::IntegrityFailed { what: "the name of a journal".into() });
-    }
-    Ok(match look(&path(store, owner))? {
+    Ok(match look(&named(store, owner)?)? {
         Found::Owned => None,
         Found::Nothing => Some(Vec::new()),
         Found::Left(_, entries) => Some(entries),
@@ -72,10 +68,7 @@ pub(super) fn take_over(store: &Path, owner: &str) -> Result<Option<Vec<Entry>>>
 
 /// What stands in the journal of the instance `owner`, whoever has it.
 pub(super) fn peek(store: &Path, owner: &str) -> Result<Vec<Vec<u8>>> {
-    if !is_name(owner.as_bytes()) {
-        return Err(Error::IntegrityFailed { what: "the name of a journal".into() });
-    }
-    let Some(mut file) = files::open_existing(&path(store, owner))? else { return Ok(Vec::new()) };
+    let Some(mut file) = files::open_existing(&named(store, owner)?)? else { return Ok(Vec::new()) };
     // Where a locked file cannot be read, or is being written anew, nothing is known.
     let slots = read_slots(&mut file, SLOTS).unwrap_or_default();
     Ok(slots.into_iter().flatten().map(|(_, sealed)| sealed).collect())
@@ -94,6 +87,14 @@ pub(super) fn orphans(store: &Path) -> Result<Vec<Entry>> {
 
 fn path(store: &Path, owner: &str) -> PathBuf {
     files::sibling(store, &format!(".journal-{owner}"))
+}
+
+/// The journal of the instance that a row names, which must not lead elsewhere.
+fn named(store: &Path, owner: &str) -> Result<PathBuf> {
+    if !is_name(owner.as_bytes()) {
+        return Err(Error::IntegrityFailed { what: "the name of a journal".into() });
+    }
+    Ok(path(store, owner))
 }
 
 /// Whether an instance may be called so. Other names beside the store are other people's.
