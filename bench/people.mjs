@@ -1,9 +1,11 @@
 /** Environments of many people, who have brought their tokens; and the same refreshes without us. */
-import { statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { Agent, request } from 'undici'
 
+import { numberPrinted } from './child.mjs'
+import { due } from './ready.mjs'
 import { folder, keep, key, tokens } from './world.mjs'
 
 export const connectionName = 'app'
@@ -26,27 +28,62 @@ export function plaintextOf(people) {
   return bytes
 }
 
-/** Where an environment is: its store, and the token endpoint that its connection names. */
+/** Where stores are kept from one run to the next. */
+const kept = join(import.meta.dirname, '.onbehalf')
+/** Their tokens last, and nobody is asked for others. */
+const nowhere = 'http://127.0.0.1:9/token'
+const late = new Date('2100-01-01')
+
+/** Where an environment is: its store, what seals it, and the token endpoint that its connection names. */
 export async function place(name) {
-  return { store: join(folder(), 'store.db'), tokenUrl: `${await tokens()}/${name}` }
+  return { store: join(folder(), 'store.db'), key, tokenUrl: `${await tokens()}/${name}` }
 }
 
-/** The environment at that place. */
-export async function open({ store, tokenUrl }, { backgroundRefresh = false } = {}) {
-  const { Onbehalf } = await import('onbehalf')
+/**
+ * Where an environment is in which so many people have tokens that last. A million take minutes to make, so the store is
+ * kept, in `bench/.onbehalf`: remove it when what is stored changes.
+ */
+export async function standing(people) {
+  const [files, unfinished] = [join(kept, `accounts-${people}`), join(kept, 'unfinished')]
+  const place = (files) => ({
+    store: join(files, 'store.db'),
+    key: readFileSync(join(files, 'key'), 'utf8'),
+    tokenUrl: nowhere,
+  })
+  if (!existsSync(files)) {
+    rmSync(unfinished, { recursive: true, force: true })
+    mkdirSync(unfinished, { recursive: true })
+    writeFileSync(join(unfinished, 'key'), key)
+    const onbehalf = await open(place(unfinished))
+    await fill(onbehalf, people, late)
+    await onbehalf.close()
+    renameSync(unfinished, files)
+  }
+  return place(files)
+}
+
+/** What opens the environment at that place. */
+export function settingsOf({ store, key, tokenUrl }, { backgroundRefresh = false } = {}) {
+  const { origin } = new URL(tokenUrl)
   // It has no probe: nothing is asked for whoever brings a token.
   const plain = `
     name     = "Plain"
     docs     = "https://example.com/docs"
-    base_url = "${new URL(tokenUrl).origin}"
+    base_url = "${origin}"
 
     [auth.oauth2]
-    authorize_url = "${new URL(tokenUrl).origin}/authorize"
-    token_url     = "${tokenUrl}"
-    scopes        = ["read"]
+    authorize_url  = "${origin}/authorize"
+    token_url      = "${tokenUrl}"
+    scopes         = ["read"]
     refresh_tokens = { rotation = "always" }`
   const connections = { [connectionName]: { connector: 'plain', clientId, clientSecret } }
-  return keep(new Onbehalf({ store, key, port: 0, connectors: { plain }, connections, backgroundRefresh }))
+  return { store, key, port: 0, connectors: { plain }, connections, backgroundRefresh }
+}
+
+/** The environment at that place. */
+export async function open(place, options) {
+  const { Onbehalf } = await import('onbehalf')
+  return keep(new Onbehalf(settingsOf(place, options)))
 }
 
 /** Makes accounts of so many people. Made through the API: calls that are made together share commits. */
@@ -60,7 +97,7 @@ export async function fill({ actions }, people, expiresAt) {
       await actions.createConnectedAccount({ connectionName, identifier: identifierOf(person), authorizationDetails })
     }
   }
-  await Promise.all(Array.from({ length: 64 }, bring))
+  await Promise.all(Array.from({ length: 256 }, bring))
 }
 
 /** Somebody of so many people. */
@@ -85,6 +122,12 @@ export function asking(tokenUrl) {
     if (!token.refresh_token) throw new Error(`The token endpoint says ${answer.statusCode}.`)
     return token
   }
+}
+
+/** The microseconds of one look for what is due, by the engine's own program, at an average of `times`. */
+export async function finding({ store }, times) {
+  const program = await due()
+  return async () => ({ value: await numberPrinted(program, [store, String(times)]) })
 }
 
 /** The bytes of a store's file, with its log. */

@@ -27,6 +27,7 @@ const known = [
   'request-100MiB-stream',
   'refresh',
   'due-100000',
+  'due-10000-refreshed',
   'accounts-1000000',
   'require-time',
   'resident-memory',
