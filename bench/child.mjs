@@ -7,7 +7,12 @@ const execute = promisify(execFile)
 /** Runs `source`, a CommonJS text, in a Node of its own that stands in this folder, and reads the number it prints. */
 export async function numberOf(source, env) {
   const options = { cwd: import.meta.dirname, env: { ...process.env, ...env } }
-  const { stdout } = await execute(process.execPath, ['--eval', source], options)
+  return numberPrinted(process.execPath, ['--eval', source], options)
+}
+
+/** Runs a program, and reads the number it prints. */
+export async function numberPrinted(program, args, options) {
+  const { stdout } = await execute(program, args, options)
   return Number(stdout)
 }
 

@@ -36,6 +36,17 @@ export const perCall = (calls, call) => () =>
     return calls
   }, microseconds)
 
+/** The microseconds within which this `share` of `calls` calls end, one after the other. */
+export const percentile = (share, calls, call) => async () => {
+  const times = []
+  for (let index = 0; index < calls; index++) {
+    const begin = process.hrtime.bigint()
+    await call()
+    times.push(Number(process.hrtime.bigint() - begin) / 1000)
+  }
+  return { value: quantile(times, share) }
+}
+
 /** How many calls a second end when `together` of them are always under way. */
 export const perSecond = (calls, together, call) => () =>
   timed(

@@ -18,6 +18,9 @@ const peers = {
   floor: 'an empty call, and SQLite alone',
   node: 'a process that does nothing',
   one: 'one account',
+  thousand: 'a thousand accounts',
+  thousandDue: 'a thousand accounts',
+  thousandMemory: 'a thousand accounts',
 }
 
 await main(async () => {

@@ -25,16 +25,30 @@ export async function ready({ build = true } = {}) {
 /** The addon of the floor: where cargo put it. */
 export async function floor() {
   const manifest = join(bench, 'floor', 'Cargo.toml')
-  const args = ['build', '--release', '--locked', '--manifest-path', manifest, '--message-format', 'json']
+  const library = await compiled('onbehalf_bench_floor', ['--release', '--manifest-path', manifest])
+  return library.filenames[0]
+}
+
+/** The engine's program that looks for what is due. */
+export async function due() {
+  // With a target, as the addon is built, so that they share what is compiled.
+  const as = ['--profile', 'dist', '--target', 'host-tuple']
+  const program = await compiled('due', [...as, '--package', 'onbehalf-engine', '--example', 'due'])
+  return program.executable
+}
+
+/** Has cargo build what is called `name`, and answers what it says of that. */
+async function compiled(name, args) {
   const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target')
-  const printed = await must('cargo', [...args, '--quiet', '--target-dir', target])
+  const quietly = ['--locked', '--quiet', '--message-format', 'json', '--target-dir', target]
+  const printed = await must('cargo', ['build', ...args, ...quietly])
   const built = printed
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line))
-  const library = built.find(({ target }) => target?.kind.includes('cdylib'))
-  if (!library) throw new Failed('The floor did not compile.')
-  return library.filenames[0]
+  const artifact = built.find(({ target }) => target?.name === name)
+  if (!artifact) throw new Failed(`\`${name}\` did not compile.`)
+  return artifact
 }
 
 /** The file that users load. */

@@ -59,6 +59,9 @@ async function peer(name) {
 /** The origin of the provider's API. */
 export const upstream = shared('upstream', () => peer('upstream'))
 
+/** The origin of a provider's token endpoints. */
+export const tokens = shared('tokens', () => peer('tokens'))
+
 /** The origin of Scalekit's stub. */
 export const stub = shared('stub', () => peer('stub'))
 
