@@ -429,7 +429,12 @@ export interface ConnectedAccount {
   identifier: string
   /** Whether it can be used. */
   status: ConnectorStatus
-  /** Why it is not active: `revoked`, `no_refresh_token`, … */
+  /**
+   * Why it is not active. `revoked`: the provider ended the grant, and said so twice. `lost_rotation`: the same, after
+   * an answer was lost that may have brought a new refresh token. `unconfirmed`: it refused for a whole day in words
+   * that prove nothing. `no_refresh_token`: the token ended and nothing renews it. `connection_changed`: it was granted
+   * to another app; changing the connection back heals it. `disconnected`: you did.
+   */
   reason?: string
   /** The scopes that the person granted. */
   scopes: Array<string>
@@ -839,7 +844,12 @@ export interface StatusChanged {
   status: ConnectorStatus
   /** What it was before. */
   previousStatus: ConnectorStatus
-  /** Why it is not active: `revoked`, `no_refresh_token`, … */
+  /**
+   * Why it is not active. `revoked`: the provider ended the grant, and said so twice. `lost_rotation`: the same, after
+   * an answer was lost that may have brought a new refresh token. `unconfirmed`: it refused for a whole day in words
+   * that prove nothing. `no_refresh_token`: the token ended and nothing renews it. `connection_changed`: it was granted
+   * to another app; changing the connection back heals it. `disconnected`: you did.
+   */
   reason?: string
   /** When it changed. */
   at: Date

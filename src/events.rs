@@ -38,7 +38,10 @@ pub struct StatusChanged {
     /// What it was before.
     #[napi(ts_type = "ConnectorStatus")]
     pub previous_status: &'static str,
-    /// Why it is not active: `revoked`, `no_refresh_token`, …
+    /// Why it is not active. `revoked`: the provider ended the grant, and said so twice. `lost_rotation`: the same, after
+    /// an answer was lost that may have brought a new refresh token. `unconfirmed`: it refused for a whole day in words
+    /// that prove nothing. `no_refresh_token`: the token ended and nothing renews it. `connection_changed`: it was granted
+    /// to another app; changing the connection back heals it. `disconnected`: you did.
     pub reason: Option<String>,
     /// When it changed.
     #[napi(ts_type = "Date")]

@@ -87,7 +87,10 @@ pub struct ConnectedAccount {
     /// Whether it can be used.
     #[napi(ts_type = "ConnectorStatus")]
     pub status: &'static str,
-    /// Why it is not active: `revoked`, `no_refresh_token`, …
+    /// Why it is not active. `revoked`: the provider ended the grant, and said so twice. `lost_rotation`: the same, after
+    /// an answer was lost that may have brought a new refresh token. `unconfirmed`: it refused for a whole day in words
+    /// that prove nothing. `no_refresh_token`: the token ended and nothing renews it. `connection_changed`: it was granted
+    /// to another app; changing the connection back heals it. `disconnected`: you did.
     pub reason: Option<String>,
     /// The scopes that the person granted.
     pub scopes: Vec<String>,

@@ -52,7 +52,11 @@ impl Engine {
             };
             let answer = match engine.ask_for_tokens(&intent).await {
                 Ok(answer) => answer,
-                Err(error) => return engine.give_up(intent.flow, error).await?,
+                Err(error) => {
+                    // It may have the refusal of another secret in it.
+                    clear(intent.slot).await;
+                    return engine.give_up(intent.flow, error).await?;
+                }
             };
             match engine.settle_exchange(&answer).await {
                 Ok(told) => {
@@ -82,18 +86,17 @@ impl Engine {
             let answer = self.ask_token_endpoint(request, purpose, &intent.slot, deadline, leave).await?;
             let refused = match answer.classified(&registration, &registration.scopes) {
                 Outcome::ClientBad { error } => error,
-                _ => {
+                Outcome::Ok(_) | Outcome::Definitive { .. } => {
                     self.remember_secret(&connection, setup.secret_choice());
-                    let cleared = self.clear_fault(&connection);
-                    self.note_beside(cleared).await;
+                    self.note_beside(Ok(self.clear_fault(&connection))).await;
                     return Ok(answer);
                 }
+                Outcome::Transient { .. } | Outcome::Unknown { .. } => return Ok(answer),
             };
             match setup.with_next_secret() {
                 Some(next) => setup = next,
                 None => {
-                    let fault = self.note_fault(&connection, refused.name()).await?;
-                    self.note_beside(fault).await;
+                    self.note_beside(self.note_fault(&connection, refused.name()).await).await;
                     return Ok(answer);
                 }
             }
@@ -101,10 +104,13 @@ impl Engine {
     }
 
     /// Commits what others should know and no one depends on.
-    async fn note_beside(&self, change: Option<Change>) {
-        if let Some(change) = change
-            && let Err(error) = self.rows.store.commit(vec![change]).await
-        {
+    async fn note_beside(&self, change: Result<Option<Change>>) {
+        let noted = match change {
+            Ok(Some(change)) => self.rows.store.commit(vec![change]).await.map(drop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted {
             tracing::warn!(code = error.code(), "what a provider thinks of an app could not be noted");
         }
     }

@@ -70,7 +70,7 @@ impl Engine {
                 Ok(None)
             }
             Some(row) if row.connection_version != connection.version => Ok(None),
-            Some(row) if now < row.next_try => {
+            Some(row) if self.is_closed(&row, now) => {
                 Err(Error::ConnectionMisconfigured { connection: connection.name.clone(), reason: row.error })
             }
             Some(row) => Ok(Some(Change::PostponeFault {
@@ -114,6 +114,13 @@ impl Engine {
             organization: connection.organization.as_str().into(),
             connection_id: connection.id.clone(),
         })
+    }
+
+    /// Whether it is too early to try again. A moment further away than any pause was noted by a clock that has been set
+    /// back since.
+    pub(crate) fn is_closed(&self, fault: &FaultRow, now: Timestamp) -> bool {
+        let longest = LONGEST_PAUSE.max(self.refresh_timing.lease);
+        now < fault.next_try && fault.next_try <= now.plus(longest)
     }
 
     async fn fault_row(&self, connection: &StoredConnection) -> Result<Option<FaultRow>> {

@@ -135,7 +135,7 @@ impl Engine {
     }
 
     /// When the provider may be asked once more; nothing while it has as many requests as it takes.
-    fn room_at(&self, connection: &StoredConnection) -> Option<Timestamp> {
+    pub(super) fn room_at(&self, connection: &StoredConnection) -> Option<Timestamp> {
         let now = self.clock.now();
         // Where it cannot be told who that is, a flight says why.
         let Ok(provider) = self.setup(connection).and_then(|setup| setup.token_origin()) else { return Some(now) };

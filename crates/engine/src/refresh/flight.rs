@@ -68,7 +68,7 @@ impl Flights {
     }
 
     /// Waits until no flight of the account is under way.
-    async fn ended(&self, account_id: &str) {
+    pub(super) async fn ended(&self, account_id: &str) {
         let flight = self.under_way().get(account_id).cloned();
         if let Some(mut flight) = flight {
             // Its end, or that it broke off.
@@ -187,7 +187,7 @@ impl Engine {
             }
             let turn = self.turn(&setup, urgency).await?;
             let slot = self.reserve_slot().await?;
-            let settled = match self.intend(seen, &connection).await? {
+            let settled = match self.intend(seen, &connection, secret.is_some()).await? {
                 Intent::Needless => return Ok(()),
                 Intent::Elsewhere => continue,
                 Intent::Ours(lease) => self.ask(seen, *lease, &setup, slot, turn).await,
@@ -362,7 +362,7 @@ impl Engine {
 
     /// Takes the account's lease, which proves that the store can be written before the refresh token is spent, and tells
     /// every other process who asks.
-    async fn intend(&self, seen: &StoredAccount, connection: &StoredConnection) -> Result<Intent> {
+    async fn intend(&self, seen: &StoredAccount, connection: &StoredConnection, is_let_in: bool) -> Result<Intent> {
         loop {
             let account = self.account_by_id(&seen.organization, &seen.id).await?;
             if account.facts.token_epoch > seen.facts.token_epoch || account.status != Status::Active {
@@ -374,7 +374,8 @@ impl Engine {
                 return Err(self.still_waiting(connection, &account)?);
             }
             let Timing { request, lease, .. } = self.refresh_timing;
-            let probe = self.pass_fault(connection, lease).await?;
+            // Who tries the app's next secret has been let in with the first.
+            let probe = if is_let_in { None } else { self.pass_fault(connection, lease).await? };
             let credential = self.rows.credential(&account).await?;
             let Some(refresh_token) = credential.and_then(|credential| credential.refresh_token().cloned()) else {
                 return Ok(Intent::Needless);

@@ -69,6 +69,11 @@ impl Engine {
             }
             // One of ours is left from a flight that broke off.
             let ours = lease.holder == self.journal.owner();
+            if ours && late == Late::MayCome && self.flights.concern(account_id) {
+                // Not by the one who asks here, who is no flight.
+                self.flights.ended(account_id).await;
+                continue;
+            }
             let left = if ours { Some(Vec::new()) } else { self.journal.take_over(&lease.holder).await? };
             let is_gone = left.is_some();
             if let Some(left) = left.filter(|left| !left.is_empty()) {

@@ -73,13 +73,21 @@ impl Engine {
             let now = self.clock.now();
             let can_refresh = credential.refresh_token().is_some();
             if meets(&account, need, now) {
-                if can_refresh && account.refresh_at.is_some_and(|at| at <= now) && may_ask(&account, now) {
+                let is_due = can_refresh && account.refresh_at.is_some_and(|at| at <= now) && may_ask(&account, now);
+                // Where the provider is busy, it stays due.
+                if is_due && self.room_at(connection).is_some_and(|at| at <= now) {
                     self.refresh_early(&account);
                 }
                 return Ok((account, credential));
             }
-            if !can_refresh || account.was_refreshed_within(SETTLED_FOR, now) && is_valid(&account, need, now) {
+            if !can_refresh {
                 return self.as_it_is(connection, account, credential, need).await;
+            }
+            // To ask again may cost it, and nobody has refused it.
+            let is_spared = account.facts.doubtful && account.refresh_at.is_some_and(|at| at > now);
+            let is_spared = is_spared && matches!(need, Need::ValidFor(_));
+            if (is_spared || account.was_refreshed_within(SETTLED_FOR, now)) && is_valid(&account, need, now) {
+                return Ok((account, credential));
             }
             refreshed = self.flight(&account, Urgency::Asked).await;
             account = self.account_by_id(&account.organization, &account.id).await?;

@@ -34,7 +34,7 @@ fn before_end(now: Timestamp, end: Timestamp, part: f64) -> Timestamp {
 /// How long to wait after the `failures`-th failure in a row: not at all after the first, then a random part of one
 /// second, of three, of seven, and so on; a quarter of an hour at most.
 pub(crate) fn backoff(failures: u32, random: &dyn Random) -> Result<Duration> {
-    let longest = Duration::from_secs((1 << failures.clamp(1, 20) - 1) - 1).min(LONGEST_BACKOFF);
+    let longest = Duration::from_secs((1 << (failures.clamp(1, 20) - 1)) - 1).min(LONGEST_BACKOFF);
     Ok(longest.mul_f64(random.fraction()?))
 }
 

@@ -189,10 +189,17 @@ impl Engine {
         fault: Option<Change>,
         error: &str,
     ) -> Result<()> {
-        let next_try = match &fault {
-            Some(Change::SetFault(fault)) => Some(fault.next_try),
-            _ => None,
+        let (next_try, is_first) = match &fault {
+            Some(Change::SetFault(fault)) => (Some(fault.next_try), fault.failures == 1),
+            _ => (None, false),
         };
+        // Some providers say this of a single grant: one that is refused again and again, and alone, comes up ever more
+        // seldom.
+        let pause = match account.facts.failed_refreshes {
+            failed @ 1.. if is_first => plan::backoff(failed + 1, &*self.random)?,
+            _ => Duration::ZERO,
+        };
+        let next_try = next_try.map(|at| at.max(self.clock.now().plus(pause)));
         self.conclude(&account.organization, &account.id, epoch, &Vec::from_iter(fault), |account| {
             if account.facts.token_epoch >= epoch || account.status != Status::Active {
                 return;

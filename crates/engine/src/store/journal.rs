@@ -295,7 +295,7 @@ impl Shared {
     }
 
     /// A journal with these slots: the sequence and the entry of each that is not empty.
-    fn of(medium: Medium, slots: Vec<Option<(u64, Vec<u8>)>>) -> (Arc<Self>, Vec<Entry>) {
+    fn of(medium: Medium, slots: Vec<Option<Numbered>>) -> (Arc<Self>, Vec<Entry>) {
         let count = slots.len();
         let (mut found, mut free) = (Vec::new(), Vec::new());
         for (index, slot) in slots.into_iter().enumerate() {
@@ -341,8 +341,11 @@ fn unconfirmed() -> Error {
     Error::StoreFailed { reason: "the disk could not confirm a write; check it, then open the store again".into() }
 }
 
-/// The sequence and the entry of each slot that is not empty.
-fn read_slots(file: &mut File, slots: usize) -> io::Result<Vec<Option<(u64, Vec<u8>)>>> {
+/// An entry, and its place in their sequence.
+type Numbered = (u64, Vec<u8>);
+
+/// What each slot holds that is not empty.
+fn read_slots(file: &mut File, slots: usize) -> io::Result<Vec<Option<Numbered>>> {
     let mut bytes = vec![0; SLOT];
     let read = |index| {
         file.seek(SeekFrom::Start((index * SLOT) as u64))?;

@@ -8,10 +8,10 @@ use onbehalf_engine::{
     connections::ConnectionPatch,
     egress::Failure,
     names::{ConnectionName, Organization},
-    secret::ExposeSecret,
+    secret::{ExposeSecret, Secret},
 };
 
-use crate::world::{World, account, code, world};
+use crate::world::{World, account, code, settings, world};
 
 async fn authorized() -> World {
     let world = world().await;
@@ -324,4 +324,40 @@ async fn a_refresh_that_breaks_off_leaves_the_account_usable() {
     assert_eq!(code(access_token(&world).await), "PROVIDER_UNAVAILABLE");
     world.pass(Duration::from_secs(110));
     assert_eq!(access_token(&world).await.unwrap(), "access-3");
+}
+
+/// F25: a week, and a try every quarter of an hour.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_down_for_a_week_ends_no_account() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    let pause = Duration::from_secs(15 * 60);
+    for _ in 0..7 * 24 * 4 {
+        world.provider.state().scripted.push_back(Ok((503, Vec::new())));
+        assert_eq!(code(access_token(&world).await), "PROVIDER_UNAVAILABLE");
+        world.pass(pause);
+        tokio::time::advance(pause).await;
+    }
+    assert_eq!(world.account("user_1").await.status, Status::Active);
+    world.provider.state().scripted.clear();
+    assert_eq!(access_token(&world).await.unwrap(), "access-3");
+}
+
+/// The provider refuses both secrets, and then comes to know the one that is tried second.
+#[tokio::test]
+async fn a_fault_heals_with_any_of_the_apps_secrets() {
+    let mut settings = settings();
+    let secrets = ["old", "client-secret"].map(|secret| Secret::from(secret.to_owned())).to_vec();
+    settings.connections[0].client_secret = Some(secrets.into());
+    let world = World::with(settings).await;
+    world.authorize("user_1", "ada").await;
+    world.pass(Duration::from_secs(4000));
+    let refused = || Ok((401, br#"{"error":"invalid_client"}"#.to_vec()));
+    world.provider.state().scripted.extend([refused(), refused()]);
+    assert_eq!(code(access_token(&world).await), "CONNECTION_MISCONFIGURED");
+    assert_eq!(code(access_token(&world).await), "CONNECTION_MISCONFIGURED", "it is too early");
+    world.pass(Duration::from_secs(2));
+    let healed = Ok((200, br#"{"access_token":"healed","token_type":"bearer","expires_in":3600}"#.to_vec()));
+    world.provider.state().scripted.extend([refused(), healed]);
+    assert_eq!(access_token(&world).await.unwrap(), "healed");
 }

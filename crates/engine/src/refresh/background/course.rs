@@ -280,7 +280,7 @@ impl Course {
         let fault = engine.rows.store.fault(lane.organization.as_str(), &lane.connection_id).await?;
         // One that was changed since is not at fault.
         let fault = fault.filter(|fault| fault.connection_version == connection.version);
-        if let Some(fault) = fault.as_ref().filter(|fault| fault.next_try > now) {
+        if let Some(fault) = fault.as_ref().filter(|fault| engine.is_closed(fault, now)) {
             return Ok(Room::NotBefore(fault.next_try));
         }
         let known = self.known.get(lane);
