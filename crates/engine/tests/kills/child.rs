@@ -95,8 +95,9 @@ async fn plays_its_part() {
 /// Goes on until it is killed. Whoever must consent again does.
 async fn refresh_all(environment: &Environment, parking: &Parking, people: usize, times: u32, now: i64) {
     let people: Vec<String> = (0..people).map(person).collect();
+    parking.announce();
     for person in &people {
-        // The clock stands where no token has ended, so that what is stored is handed out as it is.
+        // The clock stands before the last refreshes: a token of theirs is not believed, and refreshed at once.
         let stored = match environment.token(person).await {
             Ok(token) => token.refresh_token.unwrap().expose_secret().to_owned(),
             Err(error) if error.code() == "REAUTHORIZATION_REQUIRED" => String::new(),
@@ -109,7 +110,6 @@ async fn refresh_all(environment: &Environment, parking: &Parking, people: usize
     }
     say("ready");
     listen().await;
-    parking.announce();
     environment.pass(Duration::from_millis(u64::try_from(now - NOW).unwrap()));
     for _ in 0..times {
         environment.pass(Duration::from_secs(4000));
