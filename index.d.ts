@@ -244,7 +244,10 @@ export declare class Actions {
    * until `signal` or `timeoutMs` ends the wait. A pending wait keeps the process alive.
    */
   waitForConnectedAccount(options: AccountOptions & CallOptions): Promise<ConnectedAccountResponse>
-  /** An access token that is valid for `minValidity` seconds at least, refreshed first when it is not. */
+  /**
+   * An access token that is valid for `minValidity` seconds at least, refreshed first when it is not. Fails with
+   * `NOT_SUPPORTED` where the credential is no token, but a key, say.
+   */
   getToken(options: TokenOptions & CallOptions): Promise<AccessToken>
   /**
    * Sends a request to the provider's API with the connected account's credential, refreshed before it ends and once
@@ -283,9 +286,15 @@ export declare class Connections {
   get(options: ConnectionRefOptions & CallOptions): Promise<ConnectionDetails>
   /** Connections by name, page by page. */
   list(options?: ConnectionListOptions & CallOptions): Promise<ConnectionList>
-  /** Changes a connection; what is left out stays. */
+  /**
+   * Changes a connection; what is left out stays. With another `clientId`, or other endpoints, it is another app: its
+   * connected accounts must authorize again, unless you change it back.
+   */
   update(options: ConnectionPatchOptions & CallOptions): Promise<ConnectionDetails>
-  /** Deletes a connection with its connected accounts and their credentials. */
+  /**
+   * Deletes a connection with its connected accounts and their credentials. One that `connections` of the options
+   * declares is made anew, without accounts, when it is next named.
+   */
   delete(options: ConnectionRefOptions & CallOptions): Promise<void>
   /** Lets a disabled connection be used again. */
   enable(options: ConnectionRefOptions & CallOptions): Promise<ConnectionDetails>
@@ -446,13 +455,18 @@ export interface ConnectedAccount {
   kept: Record<string, string>
   /** When the access token ends, where known. */
   tokenExpiresAt?: Date
-  /** Why the last refresh did not succeed, until one does. */
+  /**
+   * Why the last refresh did not succeed, until one does: the provider's code, `provider_unavailable`,
+   * `answer_unusable`, `interrupted` (the process that asked is gone), or an {@link ErrorCode}.
+   */
   lastRefreshError?: string
   /** When a refresh last brought a token. */
   refreshedAt?: Date
   /**
-   * When the token is to be refreshed: some time before it ends, or, after a refresh that did not succeed, when it is
-   * tried again.
+   * When the token is refreshed next: some time before it ends or its refresh token dies of disuse, or, after a refresh
+   * that did not succeed, when it is tried again. Absent when nothing is planned: the account is not `ACTIVE`, its
+   * credential is a static one or has no refresh token, or nobody has said when its token ends (a 401 of the provider
+   * to `request` says so then). With `backgroundRefresh: false`, the first call after this time refreshes it.
    */
   nextRefreshAt?: Date
   createdAt: Date
@@ -485,10 +499,13 @@ export interface ConnectionDetails {
   connector: string
   /** Which of the connector's auth methods. */
   authMethod: string
+  /** Whether it can be used; `connections.disable` and `connections.enable` decide. */
   enabled: boolean
+  /** The client id of your app with the provider. */
   clientId?: string
-  /** Whether a client secret is stored, or several. */
+  /** Whether one client secret, or several, are stored. None is ever read back, nor how many there are. */
   hasClientSecret: boolean
+  /** What a person is asked for, unless the link says otherwise. */
   scopes: Array<string>
   scopeParams: Record<string, string[]>
   fields: Record<string, string>
@@ -534,7 +551,10 @@ export interface ConnectionList {
 export interface ConnectionListOptions {
   /** The tenant of your app, where it has several. */
   organizationId?: string
-  /** 1 to 100. */
+  /**
+   * 1 to 100.
+   * @default 30
+   */
   pageSize?: number
   /** `nextPageToken` of the page before. */
   pageToken?: string
@@ -548,7 +568,10 @@ export interface ConnectionOptions {
   authMethod?: string
   /** The client id of your app with the provider. */
   clientId?: string
-  /** Its secret; several while you roll it over, the new one first. They can be written, never read. */
+  /**
+   * Its secret with the provider, or up to four in an array while you roll it over, the new one first: where the
+   * provider refuses your app with one, the next is tried. Written, never read.
+   */
   clientSecret?: string | Array<string>
   /** Asked instead of the connector's default scopes. */
   scopes?: Array<string>
@@ -570,15 +593,19 @@ export interface ConnectionPatchOptions {
   organizationId?: string
   /** The client id of your app with the provider. */
   clientId?: string
-  /** Its secret, or its secrets; all of them together. */
+  /**
+   * Its secret with the provider, or up to four in an array, the one to use first in front. It replaces all that are
+   * stored, so to roll one over pass `[newSecret, oldSecret]`, and `newSecret` alone once the provider knows it
+   * everywhere. Connected accounts go on meanwhile. Written, never read.
+   */
   clientSecret?: string | Array<string>
   /** Asked instead of the connector's default scopes. */
   scopes?: Array<string>
-  /** Further scope parameters. */
+  /** Further scope parameters, such as `optional_scope`; all of them together. */
   scopeParams?: Record<string, string[]>
-  /** Values for the connector's fields. */
+  /** Values for the connector's fields, such as `subdomain`; all of them together. */
   fields?: Record<string, string>
-  /** Settings of your app beyond id and secret. */
+  /** Settings of your app beyond id and secret; all of them together. Written, never read. */
   app?: Record<string, string>
   /** Endpoints that replace the connector's; all of them together. */
   endpoints?: EndpointOptions
@@ -705,7 +732,10 @@ export interface NewConnectionOptions {
   authMethod?: string
   /** The client id of your app with the provider. */
   clientId?: string
-  /** Its secret; several while you roll it over, the new one first. They can be written, never read. */
+  /**
+   * Its secret with the provider, or up to four in an array while you roll it over, the new one first: where the
+   * provider refuses your app with one, the next is tried. Written, never read.
+   */
   clientSecret?: string | Array<string>
   /** Asked instead of the connector's default scopes. */
   scopes?: Array<string>
@@ -866,7 +896,9 @@ export interface TokenOptions {
   /** The tenant of your app that the account belongs to, where it has several. */
   organizationId?: string
   /**
-   * For how many seconds the token must be valid at least; it is refreshed first when it is not.
+   * For how many seconds the token must be valid at least, 0 or more; it is refreshed first when it is not. One
+   * that is valid for less is what you get where the provider's tokens live shorter, or the refresh does not succeed
+   * and the token still serves: `expiresAt` says until when.
    * @default 60
    */
   minValidity?: number

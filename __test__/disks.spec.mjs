@@ -29,7 +29,7 @@ async function onDisk(t) {
 
 for (const [fault, code] of [
   ['full', 'STORE_FULL'],
-  ['read-only', 'STORE_FAILED'],
+  ['read-only', 'STORE_READ_ONLY'],
 ])
   onFaultyDisk(
     `a disk that is ${fault} starts no refresh, serves what is valid, and is used again when it is mended`,
@@ -77,6 +77,20 @@ for (const after of ['is mended', 'is mended when the process was killed'])
     t.is(refreshes(), 2)
     t.is(provider.reuses, 0)
   })
+
+onFaultyDisk('a token that comes when the disk is read-only is stored once it can be written', async (t) => {
+  const { provider, refreshes, token, fail } = await onDisk(t)
+  const held = provider.hold('after')
+  const asked = token(ended)
+  await held.arrived
+  const mend = fail('read-only')
+  held.release()
+  t.is(await asked, 'STORE_READ_ONLY')
+  mend()
+  t.true(provider.issued.includes(await token(ended)))
+  t.is(refreshes(), 2)
+  t.is(provider.reuses, 0)
+})
 
 onFaultyDisk('a disk that is read-only from the first is no store', async (t) => {
   const { refreshes, start, token, fail, peer } = await onDisk(t)

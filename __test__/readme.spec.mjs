@@ -17,7 +17,7 @@ test('what the README shows is compiled', (t) => {
 })
 
 const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'examples/next/README.md']
-const further = ['architecture', 'connectors', 'deployment', 'testing'].map((name) => `docs/${name}.md`)
+const further = ['architecture', 'connectors', 'deployment', 'promises', 'testing'].map((name) => `docs/${name}.md`)
 for (const document of [...documents, ...further])
   test(`every file that ${document} points to is there`, (t) => {
     const targets = [...read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) => target)

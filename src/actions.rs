@@ -267,7 +267,8 @@ impl Actions {
         })
     }
 
-    /// An access token that is valid for `minValidity` seconds at least, refreshed first when it is not.
+    /// An access token that is valid for `minValidity` seconds at least, refreshed first when it is not. Fails with
+    /// `NOT_SUPPORTED` where the credential is no token, but a key, say.
     #[napi(ts_args_type = "options: TokenOptions & CallOptions", ts_return_type = "Promise<AccessToken>")]
     pub fn get_token<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, AccessToken>> {
         call::<TokenOptions, _, _, _, _>(env, &self.instance, options, |engine, wanted: TokenWanted| async move {

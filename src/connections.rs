@@ -84,7 +84,8 @@ impl Connections {
         )
     }
 
-    /// Changes a connection; what is left out stays.
+    /// Changes a connection; what is left out stays. With another `clientId`, or other endpoints, it is another app: its
+    /// connected accounts must authorize again, unless you change it back.
     #[napi(
         ts_args_type = "options: ConnectionPatchOptions & CallOptions",
         ts_return_type = "Promise<ConnectionDetails>"
@@ -101,7 +102,8 @@ impl Connections {
         )
     }
 
-    /// Deletes a connection with its connected accounts and their credentials.
+    /// Deletes a connection with its connected accounts and their credentials. One that `connections` of the options
+    /// declares is made anew, without accounts, when it is next named.
     #[napi(ts_args_type = "options: ConnectionRefOptions & CallOptions", ts_return_type = "Promise<void>")]
     pub fn delete<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
         call::<ConnectionRefOptions, _, _, _, _>(

@@ -45,9 +45,11 @@ pub fn drain() {
     if used.is_empty() {
         return;
     }
+    // Without a runtime, nothing was ever opened.
+    let Ok(runtime) = runtime() else { return };
     // Nobody is left to tell a failure to; what is stored is kept in any case.
     let _ = guarded(|| {
-        runtime().block_on(async {
+        runtime.block_on(async {
             let closing: Vec<_> =
                 used.into_iter().map(|instance| tokio::spawn(async move { instance.close().await })).collect();
             let _ = timeout(PATIENCE, async {

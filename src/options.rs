@@ -76,7 +76,8 @@ pub struct ConnectionOptions {
     pub auth_method: Option<String>,
     /// The client id of your app with the provider.
     pub client_id: Option<String>,
-    /// Its secret; several while you roll it over, the new one first. They can be written, never read.
+    /// Its secret with the provider, or up to four in an array while you roll it over, the new one first: where the
+    /// provider refuses your app with one, the next is tried. Written, never read.
     #[napi(ts_type = "string | Array<string>")]
     pub client_secret: Option<ClientSecrets>,
     /// Asked instead of the connector's default scopes.
@@ -246,6 +247,7 @@ pub struct ConnectionListOptions {
     /// The tenant of your app, where it has several.
     pub organization_id: Option<String>,
     /// 1 to 100.
+    /// @default 30
     pub page_size: Option<u32>,
     /// `nextPageToken` of the page before.
     pub page_token: Option<String>,
@@ -264,7 +266,9 @@ pub struct TokenOptions {
     pub connected_account_id: Option<String>,
     /// The tenant of your app that the account belongs to, where it has several.
     pub organization_id: Option<String>,
-    /// For how many seconds the token must be valid at least; it is refreshed first when it is not.
+    /// For how many seconds the token must be valid at least, 0 or more; it is refreshed first when it is not. One
+    /// that is valid for less is what you get where the provider's tokens live shorter, or the refresh does not succeed
+    /// and the token still serves: `expiresAt` says until when.
     /// @default 60
     pub min_validity: Option<f64>,
 }
@@ -326,7 +330,8 @@ pub struct NewConnectionOptions {
     pub auth_method: Option<String>,
     /// The client id of your app with the provider.
     pub client_id: Option<String>,
-    /// Its secret; several while you roll it over, the new one first. They can be written, never read.
+    /// Its secret with the provider, or up to four in an array while you roll it over, the new one first: where the
+    /// provider refuses your app with one, the next is tried. Written, never read.
     #[napi(ts_type = "string | Array<string>")]
     pub client_secret: Option<ClientSecrets>,
     /// Asked instead of the connector's default scopes.
@@ -355,18 +360,20 @@ pub struct ConnectionPatchOptions {
     pub organization_id: Option<String>,
     /// The client id of your app with the provider.
     pub client_id: Option<String>,
-    /// Its secret, or its secrets; all of them together.
+    /// Its secret with the provider, or up to four in an array, the one to use first in front. It replaces all that are
+    /// stored, so to roll one over pass `[newSecret, oldSecret]`, and `newSecret` alone once the provider knows it
+    /// everywhere. Connected accounts go on meanwhile. Written, never read.
     #[napi(ts_type = "string | Array<string>")]
     pub client_secret: Option<ClientSecrets>,
     /// Asked instead of the connector's default scopes.
     pub scopes: Option<Vec<String>>,
-    /// Further scope parameters.
+    /// Further scope parameters, such as `optional_scope`; all of them together.
     #[napi(ts_type = "Record<string, string[]>")]
     pub scope_params: Option<IndexMap<String, Vec<String>>>,
-    /// Values for the connector's fields.
+    /// Values for the connector's fields, such as `subdomain`; all of them together.
     #[napi(ts_type = "Record<string, string>")]
     pub fields: Option<IndexMap<String, String>>,
-    /// Settings of your app beyond id and secret.
+    /// Settings of your app beyond id and secret; all of them together. Written, never read.
     #[napi(ts_type = "Record<string, string>")]
     pub app: Option<IndexMap<String, Secret>>,
     /// Endpoints that replace the connector's; all of them together.

@@ -16,7 +16,7 @@ use napi::{
     bindgen_prelude::{PromiseRaw, ToNapiValue},
 };
 use onbehalf_engine::{Error, Result};
-use tokio::{task::JoinError, time::timeout};
+use tokio::{runtime::Runtime, task::JoinError, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{error::Failure, registers, runtime::runtime, signal::Signal};
@@ -62,13 +62,14 @@ pub(crate) fn promise<'env, T: ToNapiValue + Send + 'static>(
         return Ok(PromiseRaw::reject(env, reason)?);
     }
     let mut work: Work<T> = Box::pin(work);
-    if let Poll::Ready(outcome) = poll_once(&mut work)? {
+    let runtime = runtime()?;
+    if let Poll::Ready(outcome) = poll_once(runtime, &mut work)? {
         return Ok(PromiseRaw::resolve(env, outcome?)?);
     }
     let listening = patience.signal.map(|signal| signal.listen(env)).transpose()?;
     let fired = listening.as_ref().map(|listening| listening.fired());
     let (deferred, promise) = env.create_deferred()?;
-    runtime().spawn(async move {
+    runtime.spawn(async move {
         let outcome = wait(work, patience.timeout, fired, abandoned).await;
         deferred.resolve(move |env| {
             let reason = listening.map(|listening| listening.release(&env)).transpose()?;
@@ -85,9 +86,9 @@ pub(crate) fn promise<'env, T: ToNapiValue + Send + 'static>(
 
 type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-fn poll_once<T>(work: &mut Work<T>) -> Result<Poll<Result<T>>> {
+fn poll_once<T>(runtime: &Runtime, work: &mut Work<T>) -> Result<Poll<Result<T>>> {
     let polled = guarded(|| {
-        let _runtime = runtime().enter();
+        let _runtime = runtime.enter();
         work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     });
     registers::forget();
@@ -104,7 +105,7 @@ async fn wait<T: Send + 'static>(
     let ends_early = patience.is_some() || fired.is_some();
     let work: Work<T> = match abandoned {
         Abandoned::GoesOn if ends_early => {
-            let task = runtime().spawn(work);
+            let task = tokio::spawn(work);
             Box::pin(async { finished(task.await) })
         }
         Abandoned::GoesOn | Abandoned::Stops => Box::pin(unpanicked(work)),

@@ -5,27 +5,36 @@
 //! loaded it ends, so ours is pinned when it is loaded, before anything of it outlives that thread: threads of its own,
 //! and what its allocator does when a thread ends.
 
-use std::{io::Write as _, panic::PanicHookInfo, sync::OnceLock};
+use std::{
+    io::{self, Write as _},
+    panic::PanicHookInfo,
+    sync::OnceLock,
+};
 
 use napi::bindgen_prelude::retain_current_module_for_unload_safety;
+use onbehalf_engine::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 
 /// The runtime of this process.
-pub(crate) fn runtime() -> &'static Runtime {
+///
+/// # Errors
+/// `STORE_FAILED` where the system gives the process no descriptor for it. The next call tries again.
+pub(crate) fn runtime() -> Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let mut builder = Builder::new_multi_thread();
-        #[cfg(target_os = "linux")]
-        builder.on_thread_start(crate::memory::hide_stack);
-        builder
-            // Its work is to wait for databases and providers, which takes few threads.
-            .worker_threads(2)
-            .max_blocking_threads(8)
-            .thread_name("onbehalf")
-            .enable_all()
-            .build()
-            .expect("the operating system gives a process its first few threads")
-    })
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let built = build().map_err(|_| Error::nothing_to_spare())?;
+    // Where two threads come here at once, one of the two that they have made ends unused.
+    Ok(RUNTIME.get_or_init(|| built))
+}
+
+fn build() -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    #[cfg(target_os = "linux")]
+    builder.on_thread_start(crate::memory::hide_stack);
+    // Its work is to wait for databases and providers, which takes few threads.
+    builder.worker_threads(2).max_blocking_threads(8).thread_name("onbehalf").enable_all().build()
 }
 
 /// Runs when the library is loaded.

@@ -7,6 +7,8 @@ import { asking, atOnce, fill, open, place } from '../people.mjs'
 const people = 10_000
 /** For how many seconds they are counted, unless all are refreshed before. */
 const longest = 10
+/** How many seconds the first is waited for at most: it comes within the half minute in which all are looked for. */
+const patience = 60
 /** How many milliseconds lie between two looks at the count. */
 const pause = 250
 
@@ -19,7 +21,9 @@ async function refreshed(round) {
   const onbehalf = await open(where, { backgroundRefresh: true })
   // Opened by its first call.
   await onbehalf.actions.listConnections()
+  const givenUpAt = Date.now() + (patience + longest) * 1000
   for (;;) {
+    if (Date.now() > givenUpAt) throw new Error('Nobody is refreshed in the background.')
     await setTimeout(pause)
     const { count, seconds } = await (await fetch(where.tokenUrl)).json()
     if (count < people && seconds < longest) continue

@@ -23,10 +23,13 @@ pub struct ConnectionDetails {
     pub connector: String,
     /// Which of the connector's auth methods.
     pub auth_method: String,
+    /// Whether it can be used; `connections.disable` and `connections.enable` decide.
     pub enabled: bool,
+    /// The client id of your app with the provider.
     pub client_id: Option<String>,
-    /// Whether a client secret is stored, or several.
+    /// Whether one client secret, or several, are stored. None is ever read back, nor how many there are.
     pub has_client_secret: bool,
+    /// What a person is asked for, unless the link says otherwise.
     pub scopes: Vec<String>,
     #[napi(ts_type = "Record<string, string[]>")]
     pub scope_params: IndexMap<String, Vec<String>>,

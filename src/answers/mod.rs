@@ -104,13 +104,16 @@ pub struct ConnectedAccount {
     /// When the access token ends, where known.
     #[napi(ts_type = "Date")]
     pub token_expires_at: Option<Moment>,
-    /// Why the last refresh did not succeed, until one does.
+    /// Why the last refresh did not succeed, until one does: the provider's code, `provider_unavailable`,
+    /// `answer_unusable`, `interrupted` (the process that asked is gone), or an {@link ErrorCode}.
     pub last_refresh_error: Option<String>,
     /// When a refresh last brought a token.
     #[napi(ts_type = "Date")]
     pub refreshed_at: Option<Moment>,
-    /// When the token is to be refreshed: some time before it ends, or, after a refresh that did not succeed, when it is
-    /// tried again.
+    /// When the token is refreshed next: some time before it ends or its refresh token dies of disuse, or, after a refresh
+    /// that did not succeed, when it is tried again. Absent when nothing is planned: the account is not `ACTIVE`, its
+    /// credential is a static one or has no refresh token, or nobody has said when its token ends (a 401 of the provider
+    /// to `request` says so then). With `backgroundRefresh: false`, the first call after this time refreshes it.
     #[napi(ts_type = "Date")]
     pub next_refresh_at: Option<Moment>,
     #[napi(ts_type = "Date")]

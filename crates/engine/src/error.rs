@@ -200,8 +200,10 @@ pub enum Error {
     #[error("the disk of the store is full; nothing was changed; make room and try again")]
     StoreFull,
 
-    /// Make the file writable. Nothing was changed.
-    #[error("the store `{path}` cannot be written; nothing was changed; mend its permissions")]
+    /// Make the file, or its disk, writable. Nothing was changed.
+    #[error(
+        "the store `{path}` cannot be written; nothing was changed; mend its permissions, or make its disk writable"
+    )]
     StoreReadOnly { path: String },
 
     /// Restore a backup. Nothing was changed.
@@ -253,6 +255,13 @@ impl Error {
     /// An argument that is refused; `problem` completes the sentence that its name begins.
     pub fn invalid(argument: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::InvalidArgument { argument: argument.into(), problem: problem.into() }
+    }
+
+    /// What is said where the system refuses files, sockets or threads to this process. It ends once some are closed.
+    pub fn nothing_to_spare() -> Self {
+        let reason = "the system gives this process no more files or threads; close some, or raise its limit \
+                      (`ulimit -n`), and try again";
+        Self::StoreFailed { reason: reason.into() }
     }
 
     /// An account that is named by connection and person.

@@ -112,8 +112,8 @@ pub struct Account {
     pub last_refresh_error: Option<String>,
     /// When a refresh last brought a token.
     pub refreshed_at: Option<Timestamp>,
-    /// When the token is to be refreshed: some time before it ends, or, after a refresh that did not succeed, when it is
-    /// tried again.
+    /// When the token is refreshed next: some time before it ends or its refresh token dies of disuse, or, after a refresh
+    /// that did not succeed, when it is tried again. Nothing where nothing is planned.
     pub next_refresh_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,

@@ -14,6 +14,13 @@ use std::{
 
 use crate::{Error, Result};
 
+/// What the file of an [`Opening`] is called after the store's name.
+const LOCK: &str = ".lock";
+
+/// The files that an opening store may have open at once: of five connections, the database, its log and the log's
+/// index each, and a folder. When SQLite has failed for want of one, it has closed them before anyone can look.
+const OPENED: usize = 16;
+
 /// How long to wait between two looks at a lock that another process has.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -133,6 +140,9 @@ pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
 /// What a failure of the file system means to the caller.
 pub(super) fn failure(error: &io::Error, path: &Path) -> Error {
     use io::ErrorKind;
+    if is_of_too_many(error) {
+        return Error::nothing_to_spare();
+    }
     let reason = match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             return Error::StoreReadOnly { path: path.display().to_string() };
@@ -142,6 +152,28 @@ pub(super) fn failure(error: &io::Error, path: &Path) -> Error {
         _ => "the disk did not read or write as asked",
     };
     Error::StoreFailed { reason: reason.into() }
+}
+
+/// Why the system refuses the files of the store at `path`, as far as it says so when it is asked once more; SQLite
+/// keeps its reasons to itself. Nothing where it refuses nothing that is asked here.
+///
+/// It is asked for the file of [`Opening`]. Not for the database: to close that would release the locks of SQLite's own
+/// connections, which belong to the process (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
+pub(super) fn refusal(path: &Path) -> Option<Error> {
+    let beside = sibling(path, LOCK);
+    let opened: io::Result<Vec<File>> = (0..OPENED).map(|_| private().open(&beside)).collect();
+    let error = opened.err().filter(|error| error.kind() != io::ErrorKind::NotFound)?;
+    Some(failure(&error, path))
+}
+
+/// Whether this process, or the whole system, has as many files open as it may.
+fn is_of_too_many(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
+    // ERROR_TOO_MANY_OPEN_FILES.
+    #[cfg(not(unix))]
+    let codes = [4];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// The right to decide what a store consists of (its schema, its journals, its first key): a lock on `<store>.lock`,
@@ -157,7 +189,7 @@ impl Opening {
     /// # Errors
     /// `STORE_BUSY` when they take longer.
     pub(crate) fn take(path: &Path, patience: Duration) -> Result<Self> {
-        let beside = sibling(path, ".lock");
+        let beside = sibling(path, LOCK);
         let file = open_private(&beside)?;
         for _ in 0..=patience.as_millis() / LOOK.as_millis() {
             if try_lock(&file, &beside)? {
@@ -206,6 +238,27 @@ mod tests {
         assert_eq!(code(io::ErrorKind::QuotaExceeded), "STORE_FULL");
         assert_eq!(code(io::ErrorKind::NotADirectory), "STORE_FAILED");
         assert_eq!(code(io::ErrorKind::Other), "STORE_FAILED");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_may_open_no_more_files_is_told_so() {
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
+            let error = failure(&errno.into(), Path::new("store.db"));
+            assert_eq!(error.code(), "STORE_FAILED");
+            assert!(error.to_string().contains("close some, or raise its limit"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_store_whose_files_can_be_opened_is_refused_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        assert!(refusal(&path).is_none());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0, "it makes no file");
+        let _opening = Opening::take(&path, Duration::ZERO).unwrap();
+        assert!(refusal(&path).is_none());
+        assert_eq!(Opening::take(&path, Duration::ZERO).unwrap_err().code(), "STORE_BUSY", "it releases no lock");
     }
 
     #[test]

@@ -72,8 +72,8 @@ enum Beside {
 enum Medium {
     /// Nothing outlives a store in memory anyway.
     Memory,
-    /// Locked while it is open.
-    File(File),
+    /// Locked while it is open. Errors name the store that it is beside.
+    File { file: File, store: PathBuf },
     /// The same, on a test's disk.
     Disk(disk::Locked),
 }
@@ -193,7 +193,7 @@ impl Journal {
         match &self.shared.medium {
             Medium::Memory => {}
             // A failure leaves it locked until it is closed.
-            Medium::File(file) => drop(file.unlock()),
+            Medium::File { file, .. } => drop(file.unlock()),
             Medium::Disk(disk) => disk.release(),
         }
     }
@@ -221,7 +221,8 @@ impl Slot {
 
     /// Writes the slot's entry, over an earlier one, and returns when it is durable.
     ///
-    /// Fails with `INTERNAL` when it is longer than [`MAX_ENTRY`], and with `STORE_FAILED` when the disk fails.
+    /// Fails with `INTERNAL` when it is longer than [`MAX_ENTRY`], and with `STORE_FULL`, `STORE_READ_ONLY` or
+    /// `STORE_FAILED` when the disk fails.
     pub async fn write(&self, sealed: &[u8]) -> Result<()> {
         if sealed.len() > MAX_ENTRY {
             return Err(Error::Internal { reason: "an entry is too long for the refresh journal".into() });
@@ -235,7 +236,7 @@ impl Slot {
     /// Overwrites the entry and frees the slot. It isn't waited for to be durable: an entry that comes back after a
     /// loss of power was dealt with, and dealing with it again changes nothing.
     ///
-    /// Fails with `STORE_FAILED` when the disk fails; the slot is then out of use until the journal is next opened.
+    /// Fails as [`Slot::write`] does; the slot is then out of use until the journal is next opened.
     pub async fn clear(self) -> Result<()> {
         if self.written.load(Ordering::Acquire) {
             self.put(vec![0; SLOT], Durability::Eventual).await?;
@@ -287,11 +288,11 @@ impl Shared {
 
     /// The slots of a file that this process has locked, completed where they are missing, and its entries, the oldest
     /// first.
-    fn read(mut file: File, path: &Path) -> Result<(Arc<Self>, Vec<Entry>)> {
+    fn read(mut file: File, store: &Path, path: &Path) -> Result<(Arc<Self>, Vec<Entry>)> {
         let failure = |error: io::Error| files::failure(&error, path);
         let slots = preallocate(&mut file, path).map_err(failure)?;
         let found = read_slots(&mut file, slots).map_err(failure)?;
-        Ok(Self::of(Medium::File(file), found))
+        Ok(Self::of(Medium::File { file, store: store.into() }, found))
     }
 
     /// A journal with these slots: the sequence and the entry of each that is not empty.
@@ -317,9 +318,8 @@ impl Shared {
     }
 
     fn put(&self, bytes: &[u8], offset: u64, durability: Durability) -> Result<()> {
-        let Medium::File(file) = &self.medium else { return Ok(()) };
-        let failed = |_| Error::StoreFailed { reason: "the disk did not write the refresh journal".into() };
-        write_at(file, bytes, offset).map_err(failed)?;
+        let Medium::File { file, store } = &self.medium else { return Ok(()) };
+        write_at(file, bytes, offset).map_err(|error| files::failure(&error, store))?;
         if durability == Durability::Durable {
             file.sync_data().map_err(|_| {
                 // The system may report the next attempt as done although the data is gone.

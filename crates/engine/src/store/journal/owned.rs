@@ -41,7 +41,7 @@ pub(super) fn open(store: &Path, owner: &str) -> Result<(Arc<Shared>, Vec<Entry>
     let own = path(store, owner);
     let (mut taken, mut left) = (None, Vec::new());
     for path in all(store)? {
-        let Found::Left(shared, entries) = look(&path)? else { continue };
+        let Found::Left(shared, entries) = look(store, &path)? else { continue };
         let settled = if !entries.is_empty() {
             left.extend(entries);
             Ok(())
@@ -53,13 +53,13 @@ pub(super) fn open(store: &Path, owner: &str) -> Result<(Arc<Shared>, Vec<Entry>
         };
         settled.map_err(|error| files::failure(&error, &path))?;
     }
-    let shared = taken.map_or_else(|| create(&own), Ok)?;
+    let shared = taken.map_or_else(|| create(store, &own), Ok)?;
     Ok((shared, left))
 }
 
 /// What the instance `owner` left, if it is gone; nothing while its journal is somebody's.
 pub(super) fn take_over(store: &Path, owner: &str) -> Result<Option<Vec<Entry>>> {
-    Ok(match look(&named(store, owner)?)? {
+    Ok(match look(store, &named(store, owner)?)? {
         Found::Owned => None,
         Found::Nothing => Some(Vec::new()),
         Found::Left(_, entries) => Some(entries),
@@ -78,7 +78,7 @@ pub(super) fn peek(store: &Path, owner: &str) -> Result<Vec<Vec<u8>>> {
 pub(super) fn orphans(store: &Path) -> Result<Vec<Entry>> {
     let mut left = Vec::new();
     for path in all(store)? {
-        if let Found::Left(_, entries) = look(&path)? {
+        if let Found::Left(_, entries) = look(store, &path)? {
             left.extend(entries);
         }
     }
@@ -120,23 +120,23 @@ fn all(store: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn look(path: &Path) -> Result<Found> {
+fn look(store: &Path, path: &Path) -> Result<Found> {
     let Some(file) = files::open_existing(path)? else { return Ok(Found::Nothing) };
     if !files::try_lock(&file, path)? {
         return Ok(Found::Owned);
     }
-    let (shared, entries) = read(file, path)?;
+    let (shared, entries) = read(file, store, path)?;
     Ok(Found::Left(shared, entries))
 }
 
 /// A new journal. One who looks for journals without an owner may have its lock for a moment.
-fn create(path: &Path) -> Result<Arc<Shared>> {
+fn create(store: &Path, path: &Path) -> Result<Arc<Shared>> {
     let file = files::open_private(path)?;
     file.lock().map_err(|error| files::failure(&error, path))?;
-    Ok(read(file, path)?.0)
+    Ok(read(file, store, path)?.0)
 }
 
-fn read(file: File, path: &Path) -> Result<(Arc<Shared>, Vec<Entry>)> {
+fn read(file: File, store: &Path, path: &Path) -> Result<(Arc<Shared>, Vec<Entry>)> {
     files::make_private(path)?;
-    Shared::read(file, path)
+    Shared::read(file, store, path)
 }

@@ -1,13 +1,16 @@
 //! What SQLite's refusals mean: each becomes one of our errors, by what the caller must do, and none of its texts,
 //! which may quote values, goes further than here.
 
+use std::path::Path;
+
 use rusqlite::{Error as Refusal, ErrorCode, ffi};
 
-use crate::Error;
+use crate::{Error, store::files};
 
 /// The error that `refusal` means to a caller of the store at `path`.
 pub(super) fn meaning(refusal: &Refusal, path: &str) -> Error {
     let failed = |reason: &str| Error::StoreFailed { reason: reason.into() };
+    let read_only = || Error::StoreReadOnly { path: path.into() };
     let Some(code) = refusal.sqlite_error_code() else {
         return match refusal {
             Refusal::FromSqlConversionFailure(..)
@@ -20,9 +23,8 @@ pub(super) fn meaning(refusal: &Refusal, path: &str) -> Error {
     match code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => Error::StoreBusy,
         ErrorCode::DiskFull => Error::StoreFull,
-        ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
-            Error::StoreReadOnly { path: path.into() }
-        }
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => read_only(),
+        ErrorCode::CannotOpen => files::refusal(Path::new(path)).unwrap_or_else(read_only),
         // `Unknown` is SQLite's word for a statement that names what isn't there. Ours are tested against the schema,
         // so it is the schema that was changed.
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown => {
@@ -31,7 +33,9 @@ pub(super) fn meaning(refusal: &Refusal, path: &str) -> Error {
         ErrorCode::SystemIoFailure if lost_sync(refusal) => {
             failed("the disk could not confirm a write; check it, then open the store again")
         }
-        ErrorCode::SystemIoFailure => failed("the disk did not read or write as asked"),
+        // SQLite says no more of a disk that has become read-only.
+        ErrorCode::SystemIoFailure => files::refusal(Path::new(path))
+            .unwrap_or_else(|| failed("the disk did not read or write as asked; check it, then try again")),
         ErrorCode::OutOfMemory => failed("there is no memory left"),
         ErrorCode::TooBig => failed("a row is too large"),
         _ => Error::Internal { reason: "the database refused a statement".into() },
