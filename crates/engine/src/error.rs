@@ -4,7 +4,7 @@
 //! to do next; it never holds a secret, a URL with a query, or another library's error text. [`Error::code`] is the
 //! contract with every face of the engine; messages may change.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, io};
 
 use crate::time::Timestamp;
 
@@ -262,6 +262,16 @@ impl Error {
         let reason = "the system gives this process no more files or threads; close some, or raise its limit \
                       (`ulimit -n`), and try again";
         Self::StoreFailed { reason: reason.into() }
+    }
+
+    /// That, where `error` says that this process, or the whole system, has as many files or sockets open as it may.
+    pub fn of_too_many(error: &io::Error) -> Option<Self> {
+        #[cfg(unix)]
+        let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
+        // ERROR_TOO_MANY_OPEN_FILES and WSAEMFILE.
+        #[cfg(not(unix))]
+        let codes = [4, 10024];
+        error.raw_os_error().filter(|code| codes.contains(code)).map(|_| Self::nothing_to_spare())
     }
 
     /// An account that is named by connection and person.

@@ -131,6 +131,9 @@ impl Listener {
 }
 
 fn refusal(port: u16, error: &io::Error) -> Error {
+    if let Some(error) = Error::of_too_many(error) {
+        return error;
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => Error::PortInUse { port },
         io::ErrorKind::PermissionDenied => Error::invalid("port", "is not open to this user; choose one above 1023"),

@@ -140,8 +140,8 @@ pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
 /// What a failure of the file system means to the caller.
 pub(super) fn failure(error: &io::Error, path: &Path) -> Error {
     use io::ErrorKind;
-    if is_of_too_many(error) {
-        return Error::nothing_to_spare();
+    if let Some(error) = Error::of_too_many(error) {
+        return error;
     }
     let reason = match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
@@ -164,16 +164,6 @@ pub(super) fn refusal(path: &Path) -> Option<Error> {
     let opened: io::Result<Vec<File>> = (0..OPENED).map(|_| private().open(&beside)).collect();
     let error = opened.err().filter(|error| error.kind() != io::ErrorKind::NotFound)?;
     Some(failure(&error, path))
-}
-
-/// Whether this process, or the whole system, has as many files open as it may.
-fn is_of_too_many(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
-    // ERROR_TOO_MANY_OPEN_FILES.
-    #[cfg(not(unix))]
-    let codes = [4];
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// The right to decide what a store consists of (its schema, its journals, its first key): a lock on `<store>.lock`,
