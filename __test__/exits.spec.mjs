@@ -28,15 +28,19 @@ async function refreshing(t, where) {
   return { ...stage, peer, held }
 }
 
-/** Asks until the account's token is there, or is known to be lost: a provider's no is believed when it is said twice. */
-async function settled(actions) {
-  for (;;)
-    try {
-      return await actions.getToken(person(0))
-    } catch (error) {
-      if (!error.retryable) return error
-      await pause(50)
-    }
+/**
+ * Asks when it is told to, until the account's token is there or is known to be lost: what was sent may be on its way
+ * for as long as the lease of the process that is gone.
+ */
+async function settled(actions, asksLeft = 10) {
+  try {
+    return await actions.getToken(person(0))
+  } catch (error) {
+    if (!error.retryable) return error
+    if (asksLeft === 0) throw new Error('the account has come to no end', { cause: error })
+    await pause(Math.max(0, (error.details.retryAt ?? 0) - Date.now()))
+    return settled(actions, asksLeft - 1)
+  }
 }
 
 for (const [name, { end, waits }] of Object.entries(ends)) {
