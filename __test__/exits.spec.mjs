@@ -18,6 +18,9 @@ const ends = {
   SIGKILL: { end: (peer) => peer.kill() },
 }
 
+/** Within this, in milliseconds, the lease of a process that is gone is over, and who comes next has asked. */
+const leaseIsOver = 180_000
+
 /** A process that needs the token of an account, and whose request the provider holds. */
 async function refreshing(t, where) {
   const stage = await setStage(t)
@@ -58,6 +61,7 @@ for (const [name, { end, waits }] of Object.entries(ends)) {
       })
 
   test(`${name} before the provider has seen the request costs nothing`, async (t) => {
+    t.timeout(leaseIsOver)
     const { provider, refreshes, open, peer } = await refreshing(t, 'before')
     await end(peer)
     await peer.over
@@ -67,6 +71,7 @@ for (const [name, { end, waits }] of Object.entries(ends)) {
   })
 
   test(`${name} before the answer arrives loses the token, and says so`, async (t) => {
+    t.timeout(leaseIsOver)
     const { open, peer } = await refreshing(t, 'after')
     await end(peer)
     await peer.over
