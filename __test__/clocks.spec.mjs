@@ -97,20 +97,20 @@ for (const [name, jump] of Object.entries(jumps)) {
 }
 
 onMovedClock('a token ends when its time is over, though the clock has jumped back', async (t) => {
-  const { start, move, token } = await onClock(t, { accounts: 1, expiresIn: 2 })
+  const { start, move, token } = await onClock(t, { accounts: 1, expiresIn: 1 })
   const peer = start()
   const first = await token(peer, person(0))
   move('-1h')
-  await pause(2500)
+  await pause(1100)
   t.not(await token(peer, person(0)), first)
 })
 
 onMovedClock('a token that came while the clock was a year ahead ends in its time', async (t) => {
-  const { start, move, token } = await onClock(t, { accounts: 1, expiresIn: 2 })
+  const { start, move, token } = await onClock(t, { accounts: 1, expiresIn: 1 })
   move('+1y')
   const peer = start()
   const first = await token(peer, person(0))
   move('+0')
-  await pause(2500)
+  await pause(1100)
   t.not(await token(peer, person(0)), first)
 })

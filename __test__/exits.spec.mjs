@@ -18,6 +18,9 @@ const ends = {
   SIGKILL: { end: (peer) => peer.kill() },
 }
 
+/** Within this, in milliseconds, the lease of a process that is gone is over, and who comes next has asked. */
+const leaseIsOver = 180_000
+
 /** A process that needs the token of an account, and whose request the provider holds. */
 async function refreshing(t, where) {
   const stage = await setStage(t)
@@ -28,15 +31,19 @@ async function refreshing(t, where) {
   return { ...stage, peer, held }
 }
 
-/** Asks until the account's token is there, or is known to be lost: a provider's no is believed when it is said twice. */
-async function settled(actions) {
-  for (;;)
-    try {
-      return await actions.getToken(person(0))
-    } catch (error) {
-      if (!error.retryable) return error
-      await pause(50)
-    }
+/**
+ * Asks when it is told to, until the account's token is there or is known to be lost: what was sent may be on its way
+ * for as long as the lease of the process that is gone.
+ */
+async function settled(actions, asksLeft = 10) {
+  try {
+    return await actions.getToken(person(0))
+  } catch (error) {
+    if (!error.retryable) return error
+    if (asksLeft === 0) throw new Error('the account has come to no end', { cause: error })
+    await pause(Math.max(0, (error.details.retryAt ?? 0) - Date.now()))
+    return settled(actions, asksLeft - 1)
+  }
 }
 
 for (const [name, { end, waits }] of Object.entries(ends)) {
@@ -54,6 +61,7 @@ for (const [name, { end, waits }] of Object.entries(ends)) {
       })
 
   test(`${name} before the provider has seen the request costs nothing`, async (t) => {
+    t.timeout(leaseIsOver)
     const { provider, refreshes, open, peer } = await refreshing(t, 'before')
     await end(peer)
     await peer.over
@@ -63,6 +71,7 @@ for (const [name, { end, waits }] of Object.entries(ends)) {
   })
 
   test(`${name} before the answer arrives loses the token, and says so`, async (t) => {
+    t.timeout(leaseIsOver)
     const { open, peer } = await refreshing(t, 'after')
     await end(peer)
     await peer.over

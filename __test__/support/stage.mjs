@@ -14,7 +14,10 @@ import { startProvider } from './provider.mjs'
 
 const key = createHash('sha256').update('a key of these tests').digest('base64')
 
-/** A connector that knows nothing of its provider: it must be taken for a strict one. */
+/**
+ * A connector that knows nothing of its provider: it must be taken for a strict one. That a grant is gone is confirmed at
+ * once, so that no test waits.
+ */
 const connectors = {
   strict: `
 name     = 'Strict'
@@ -26,6 +29,9 @@ authorize_url = 'https://strict.example/auth'
 token_url     = 'https://strict.example/token'
 client_auth   = 'basic'
 scopes        = ['email', 'offline_access']
+
+[auth.oauth2.refresh_tokens]
+confirm_s = 0
 `,
 }
 

@@ -73,18 +73,11 @@ fn takes_codes(connection: &NewConnection) -> bool {
 }
 
 fn connection(name: &str, auth_method: Option<&str>) -> NewConnection {
+    let name = ConnectionName::parse(name).expect("our own names are names of connections");
     NewConnection {
-        organization: Organization::default(),
-        name: ConnectionName::parse(name).expect("our own names are names of connections"),
         connector: Some(CONNECTOR.into()),
         auth_method: auth_method.map(str::to_owned),
-        client_id: None,
-        client_secret: None,
-        scopes: None,
-        scope_params: Default::default(),
-        fields: Default::default(),
-        app: Default::default(),
-        endpoints: Default::default(),
+        ..NewConnection::named(Organization::default(), name)
     }
 }
 

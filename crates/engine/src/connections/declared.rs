@@ -5,11 +5,10 @@ use std::{
     sync::{Arc, MutexGuard, PoisonError},
 };
 
-use indexmap::IndexMap;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{ClientSecrets, Endpoints, NewConnection, registration::digest_of};
+use super::{ClientSecrets, NewConnection, registration::digest_of};
 use crate::{
     Engine, Error, Result,
     catalogue::schema::Connector,
@@ -67,19 +66,7 @@ impl Engine {
     /// nothing to register.
     pub(super) fn implied(&self, organization: &Organization, name: &ConnectionName) -> Option<NewConnection> {
         let connector = self.catalogue.connector(name.as_str()).ok()?;
-        takes_keys(connector).then(|| NewConnection {
-            organization: organization.clone(),
-            name: name.clone(),
-            connector: None,
-            auth_method: None,
-            client_id: None,
-            client_secret: None,
-            scopes: None,
-            scope_params: IndexMap::new(),
-            fields: IndexMap::new(),
-            app: IndexMap::new(),
-            endpoints: Endpoints::default(),
-        })
+        takes_keys(connector).then(|| NewConnection::named(organization.clone(), name.clone()))
     }
 
     /// Why there is no connection of that name, and what to do about it.

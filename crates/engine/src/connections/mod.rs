@@ -73,6 +73,26 @@ pub struct NewConnection {
     pub endpoints: Endpoints,
 }
 
+impl NewConnection {
+    /// One that says no more than its name: all else is the connector's.
+    #[must_use]
+    pub fn named(organization: Organization, name: ConnectionName) -> Self {
+        Self {
+            organization,
+            name,
+            connector: None,
+            auth_method: None,
+            client_id: None,
+            client_secret: None,
+            scopes: None,
+            scope_params: IndexMap::new(),
+            fields: IndexMap::new(),
+            app: IndexMap::new(),
+            endpoints: Endpoints::default(),
+        }
+    }
+}
+
 /// What to change of a connection; what is absent stays.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionPatch {

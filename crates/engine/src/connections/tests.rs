@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ClientSecrets, ConnectionPatch, Endpoints, NewConnection};
+use super::{ClientSecrets, ConnectionPatch, NewConnection};
 use crate::{
     Engine, Parts, Settings, StoreLocation,
     names::{ConnectionName, Organization},
@@ -34,17 +34,10 @@ async fn engine() -> (Arc<Engine>, Arc<ManualClock>) {
         user_verification: None,
         user_verify_urls: Vec::new(),
         connections: vec![NewConnection {
-            organization: Organization::default(),
-            name: name(),
             connector: Some("gmail".into()),
-            auth_method: None,
             client_id: Some("client".into()),
             client_secret: Some(secrets(&["new", "old", "oldest"])),
-            scopes: None,
-            scope_params: Default::default(),
-            fields: Default::default(),
-            app: Default::default(),
-            endpoints: Endpoints::default(),
+            ..NewConnection::named(Organization::default(), name())
         }],
         built_in_connections: Vec::new(),
         connectors: Vec::new(),

@@ -91,17 +91,9 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn connection(name: &str) -> NewConnection {
     NewConnection {
-        organization: Organization::default(),
-        name: ConnectionName::parse(name).unwrap(),
-        connector: None,
-        auth_method: None,
         client_id: Some("client".into()),
         client_secret: Some("client-secret".into()),
-        scopes: None,
-        scope_params: Default::default(),
-        fields: Default::default(),
-        app: Default::default(),
-        endpoints: Default::default(),
+        ..NewConnection::named(Organization::default(), ConnectionName::parse(name).unwrap())
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::{
     environment::Environment,
     parking::{Parking, Step, listen, say},
+    provider::{Hold, Kind, Provider},
     refresh::NOW,
 };
 
@@ -36,6 +38,19 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// An act that stops nowhere, begins at [`NOW`] and keeps the usual times.
+    pub(crate) fn new(folder: &Path, provider: &Provider, act: Act) -> Self {
+        Self { folder: folder.into(), provider: provider.address.to_string(), now: NOW, act, at: None, timing: None }
+    }
+
+    /// Which of its requests the provider holds, where it stops for the answer.
+    fn kind(&self) -> Kind {
+        match self.act {
+            Act::Exchange => Kind::Exchange,
+            Act::Refresh | Act::RefreshEarly | Act::RefreshAll { .. } => Kind::Refresh,
+        }
+    }
+
     pub(crate) fn timing(&self) -> Timing {
         self.timing.map_or_else(Timing::default, |times| {
             let [request, network, lease] = times.map(Duration::from_millis);
@@ -153,6 +168,17 @@ impl Process {
             }
         });
         Self { child, lines }
+    }
+
+    /// Starts it, and waits until it stops where its part says; with the request that the provider holds for that.
+    pub(crate) async fn stopped(part: &Part, provider: &Provider) -> (Self, Option<Arc<Hold>>) {
+        let hold = (part.at == Some(Step::AfterAsk)).then(|| provider.hold(part.kind()));
+        let mut process = Self::start(part);
+        match &hold {
+            Some(hold) => soon(hold.arrived.notified()).await,
+            None => process.says("parked").await,
+        }
+        (process, hold)
     }
 
     /// Waits until it says this; fails when it ends before.

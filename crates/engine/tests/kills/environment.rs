@@ -110,17 +110,10 @@ impl Environment {
 
 fn settings(store: StoreLocation, endpoints: Endpoints) -> Settings {
     let connection = NewConnection {
-        organization: Organization::default(),
-        name: ConnectionName::parse("example").unwrap(),
-        connector: None,
-        auth_method: None,
         client_id: Some("client".into()),
-        client_secret: Some(Secret::from("client-secret".to_owned()).into()),
-        scopes: None,
-        scope_params: Default::default(),
-        fields: Default::default(),
-        app: Default::default(),
+        client_secret: Some("client-secret".into()),
         endpoints,
+        ..NewConnection::named(Organization::default(), ConnectionName::parse("example").unwrap())
     };
     Settings {
         store,

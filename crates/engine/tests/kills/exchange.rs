@@ -1,7 +1,8 @@
 //! A kill at each step of a code exchange (F10): what is found when the environment is opened again.
 //!
-//! A code is good once and its answer comes once, whatever the provider's policy for refresh tokens is, so there is one
-//! column. An account is active when its tokens are stored, and otherwise the person is asked again.
+//! A code is good once and its answer comes once, whatever the provider's policy for refresh tokens is: each is tried,
+//! and one column holds what is promised under all. An account is active when its tokens are stored, and otherwise the
+//! person is asked again.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::{
     child::{Act, PERSON, Part, Process, soon},
     environment::Environment,
     parking::Step,
-    provider::{Kind, Policy, Provider},
+    provider::{Policy, Provider},
     refresh::{AT_A_TIME, NOW},
 };
 
@@ -34,28 +35,20 @@ const TABLE: [(Step, Status, usize); 10] = [
 
 #[tokio::test]
 async fn a_kill_at_any_step_of_an_exchange_leaves_no_account_active_without_tokens() {
-    stream::iter(TABLE).for_each_concurrent(AT_A_TIME, |(step, status, codes)| killed(step, status, codes)).await;
+    let cells = TABLE.into_iter().flat_map(|row| Policy::ALL.map(|policy| (row, policy)));
+    stream::iter(cells)
+        .for_each_concurrent(AT_A_TIME, |((step, status, codes), policy)| killed(step, policy, status, codes))
+        .await;
 }
 
 /// Kills a process at the step and looks what a second one makes of it.
-async fn killed(step: Step, status: Status, codes: usize) {
+async fn killed(step: Step, policy: Policy, status: Status, codes: usize) {
+    let cell = format!("{step:?}, {policy:?}");
     let folder = tempdir().unwrap();
-    let provider = Provider::start(Policy::RevokesFamily).await;
+    let provider = Provider::start(policy).await;
     let address = provider.address.to_string();
-    let hold = (step == Step::AfterAsk).then(|| provider.hold(Kind::Exchange));
-    let mut process = Process::start(&Part {
-        folder: folder.path().into(),
-        provider: address.clone(),
-        now: NOW,
-        act: Act::Exchange,
-        at: Some(step),
-        timing: None,
-    });
-    match hold {
-        Some(hold) => soon(hold.arrived.notified()).await,
-        None => process.says("parked").await,
-    }
-    drop(process);
+    let part = Part { at: Some(step), ..Part::new(folder.path(), &provider, Act::Exchange) };
+    drop(Process::stopped(&part, &provider).await);
     provider.quiet().await;
 
     let environment = Environment::open(folder.path(), &address, NOW, None).await;
@@ -63,15 +56,15 @@ async fn killed(step: Step, status: Status, codes: usize) {
         soon(environment.active(PERSON)).await.unwrap();
     }
     let found = environment.account(PERSON).await;
-    assert_eq!((found.status, provider.codes()), (status, vec![1; codes]), "{step:?}");
+    assert_eq!((found.status, provider.codes()), (status, vec![1; codes]), "{cell}");
     if status == Status::PendingAuth {
-        assert_eq!(environment.token(PERSON).await.unwrap_err().code(), "AUTHORIZATION_REQUIRED", "{step:?}");
+        assert_eq!(environment.token(PERSON).await.unwrap_err().code(), "AUTHORIZATION_REQUIRED", "{cell}");
         environment.consents(PERSON).await.unwrap();
     }
     environment.token(PERSON).await.unwrap();
     environment.pass(Duration::from_secs(4000));
     environment.token(PERSON).await.unwrap();
-    assert_eq!((provider.refreshes(), provider.revoked()), (1, 0), "{step:?}: the stored tokens are the newest");
-    assert!(provider.codes().iter().all(|times| *times == 1), "{step:?}: no code came twice");
+    assert_eq!((provider.refreshes(), provider.revoked()), (1, 0), "{cell}: the stored tokens are the newest");
+    assert!(provider.codes().iter().all(|times| *times == 1), "{cell}: no code came twice");
     environment.engine.close().await.unwrap();
 }

@@ -185,6 +185,5 @@ impl Witness {
 fn part(folder: &Path, provider: &Provider, rounds: i64, people: usize, times: u32) -> Part {
     // No process gets further than the next one begins.
     let now = NOW + rounds * 100_000_000_000;
-    let act = Act::RefreshAll { people, times };
-    Part { folder: folder.into(), provider: provider.address.to_string(), now, act, at: None, timing: None }
+    Part { now, ..Part::new(folder, provider, Act::RefreshAll { people, times }) }
 }

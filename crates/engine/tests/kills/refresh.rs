@@ -7,10 +7,10 @@ use onbehalf_engine::secret::ExposeSecret as _;
 use tempfile::tempdir;
 
 use crate::{
-    child::{Act, PERSON, Part, Process, soon},
+    child::{Act, PERSON, Part, Process},
     environment::Environment,
     parking::Step,
-    provider::{Kind, Policy, Provider},
+    provider::{Policy, Provider},
 };
 
 /// When the processes live, in milliseconds.
@@ -80,12 +80,9 @@ async fn nobody_asks_again_after_a_kill_while_the_access_token_serves() {
     let folder = tempdir().unwrap();
     let provider = Provider::start(Policy::RevokesFamily).await;
     let address = provider.address.to_string();
-    let hold = provider.hold(Kind::Refresh);
-    let (folder, act) = (folder.path(), Act::RefreshEarly);
-    let part = Part { folder: folder.into(), provider: address.clone(), now: NOW, act, at: None, timing: None };
-    let process = Process::start(&part);
-    soon(hold.arrived.notified()).await;
-    drop(process);
+    let folder = folder.path();
+    let part = Part { at: Some(Step::AfterAsk), ..Part::new(folder, &provider, Act::RefreshEarly) };
+    drop(Process::stopped(&part, &provider).await);
     provider.quiet().await;
 
     // A refresh is due, and the token is good for five minutes more.
@@ -104,20 +101,8 @@ async fn killed(step: Step, policy: Policy) -> Found {
     let folder = tempdir().unwrap();
     let provider = Provider::start(policy).await;
     let address = provider.address.to_string();
-    let hold = (step == Step::AfterAsk).then(|| provider.hold(Kind::Refresh));
-    let mut process = Process::start(&Part {
-        folder: folder.path().into(),
-        provider: address.clone(),
-        now: NOW,
-        act: Act::Refresh,
-        at: Some(step),
-        timing: None,
-    });
-    match hold {
-        Some(hold) => soon(hold.arrived.notified()).await,
-        None => process.says("parked").await,
-    }
-    drop(process);
+    let part = Part { at: Some(step), ..Part::new(folder.path(), &provider, Act::Refresh) };
+    drop(Process::stopped(&part, &provider).await);
     provider.quiet().await;
 
     let environment = Environment::open(folder.path(), &address, NOW + 4_000_000, None).await;

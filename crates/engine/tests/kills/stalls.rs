@@ -11,10 +11,10 @@ use rustix::process::Signal;
 use tempfile::tempdir;
 
 use crate::{
-    child::{Act, PERSON, Part, Process, soon},
+    child::{Act, PERSON, Part, Process},
     environment::Environment,
     parking::Step,
-    provider::{Kind, Policy, Provider},
+    provider::{Policy, Provider},
     refresh::{AT_A_TIME, NOW, settled},
 };
 
@@ -53,20 +53,8 @@ async fn a_process_that_stood_still_for_longer_than_its_lease_undoes_nothing() {
 async fn stalled(step: Step, policy: Policy) -> Found {
     let folder = tempdir().unwrap();
     let provider = Provider::start(policy).await;
-    let hold = (step == Step::AfterAsk).then(|| provider.hold(Kind::Refresh));
-    let part = Part {
-        folder: folder.path().into(),
-        provider: provider.address.to_string(),
-        now: NOW,
-        act: Act::Refresh,
-        at: Some(step),
-        timing: Some(TIMING),
-    };
-    let mut process = Process::start(&part);
-    match &hold {
-        Some(hold) => soon(hold.arrived.notified()).await,
-        None => process.says("parked").await,
-    }
+    let part = Part { at: Some(step), timing: Some(TIMING), ..Part::new(folder.path(), &provider, Act::Refresh) };
+    let (mut process, hold) = Process::stopped(&part, &provider).await;
     process.signal(Signal::STOP);
 
     let store = StoreLocation::File(folder.path().join("store.db"));
