@@ -16,6 +16,8 @@
 
 mod background;
 mod flight;
+mod intent;
+mod kept;
 mod lanes;
 mod lease;
 mod pace;
