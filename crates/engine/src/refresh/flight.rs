@@ -39,7 +39,7 @@ struct Flight {
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     under_way: Mutex<HashMap<String, Flight>>,
-    pub(super) kept: KeptAnswers,
+    pub(crate) kept: KeptAnswers,
 }
 
 impl Flights {
@@ -170,7 +170,7 @@ impl Engine {
             reason: "it has failed, or asked for time".into(),
             retry_at: Some(self.clock.now().plus(until.saturating_duration_since(Instant::now()))),
         };
-        let turn = self.pace.enter(&provider, lane, urgency, setup.profile().most_a_second());
+        let turn = self.pace.enter(&provider, lane, urgency, setup.profile().most_per_second);
         tokio::select! {
             turn = turn => turn.map_err(refused),
             () = self.closing.cancelled() => Err(Error::Closed),
@@ -264,15 +264,16 @@ async fn ended(mut flight: Ending) -> Told {
     ended.ok().flatten().unwrap_or_else(|| Err(Error::Internal { reason: "a refresh broke off".into() }))
 }
 
-/// What an answer, or that there is none, says about whether the provider is up; nothing where the request did not leave,
-/// which may be our own fault.
-fn told_of_provider(asked: &Result<Answer>) -> Option<pace::Outcome> {
+/// What an answer, or that there is none, says about whether the provider is up; nothing where it was not asked for a
+/// reason of our own.
+pub(crate) fn told_of_provider(asked: &Result<Answer>) -> Option<pace::Outcome> {
     match asked {
         Ok(answer) => Some(match answer.failing() {
             Some(retry_after) => pace::Outcome::Failing { retry_after },
             None => pace::Outcome::Answered,
         }),
         Err(Error::ProviderUnavailable { .. }) => Some(pace::Outcome::Failing { retry_after: None }),
+        Err(Error::ProviderUnreachable { .. }) => Some(pace::Outcome::Unreached),
         Err(_) => None,
     }
 }
