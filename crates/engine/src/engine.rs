@@ -222,7 +222,7 @@ impl Engine {
         self.tasks.wait().await;
         let closed = self.rows.store.close().await;
         // From here on this instance is gone, whoever may still hold it.
-        self.flights.release();
+        self.flights.kept.release();
         self.unreadable().clear();
         self.journal.release();
         closed

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Engine, Error, Result,
-    egress::{Failure, Limits, body::Outgoing},
+    egress::{Failure, Limits, OVERFLOWING, body::Outgoing},
     oauth::{
         Registration,
         outcome::{Outcome, TokenAnswer, classify},
@@ -38,7 +38,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The largest answer: what a slot takes, written as base64.
+/// The largest answer that is read whole: what a slot takes, written as base64. Of a larger one the beginning is kept.
 const MOST: usize = 40 * 1024;
 
 /// What the journal's seal is bound to. The record itself says whose answer it is.
@@ -124,7 +124,7 @@ pub(crate) type Leave<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>
 
 impl Engine {
     /// Sends the request and returns its answer, which is then in the journal. The beginning of a successful answer
-    /// that broke off is an answer too: a refresh token may stand in it.
+    /// that broke off, or is too large, is an answer too: a refresh token may stand in it.
     ///
     /// The answer is waited for until the deadline, long on purpose: one that comes late is still the only copy of a
     /// rotated token.
@@ -274,10 +274,12 @@ pub(crate) fn unanswered(host: String, failure: &Failure) -> Error {
     match failure {
         Failure::NotSent { reason } => Error::ProviderUnreachable { host, reason: (*reason).into() },
         Failure::Forbidden => Error::private_address(&host),
+        Failure::TooLarge | Failure::Unknown { reason: OVERFLOWING, .. } => {
+            Error::ProviderResponseInvalid { host, reason: "it is too large".into() }
+        }
         Failure::Unknown { reason, .. } => {
             Error::ProviderUnavailable { host, reason: (*reason).into(), retry_at: None }
         }
-        Failure::TooLarge => Error::ProviderResponseInvalid { host, reason: "it is too large".into() },
     }
 }
 

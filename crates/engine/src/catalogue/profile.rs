@@ -13,7 +13,7 @@ const DAY: u64 = 86_400;
 const LIVES: RangeInclusive<u64> = 1..=3650 * DAY;
 /// Longer than a minute no lagging replica answers wrongly, and people wait for the answer.
 const CONFIRMATIONS: RangeInclusive<u64> = 0..=60;
-const FASTEST: f64 = 1000.0;
+const FASTEST: u32 = 1000;
 /// What a request may need to reach the provider.
 const LEAST_MARGIN: Duration = Duration::from_secs(5);
 
@@ -42,7 +42,7 @@ pub struct Profile {
     pub absolute_life: Option<Duration>,
     /// How many token requests a second the provider takes from one app.
     #[serde(rename = "max_rps", deserialize_with = "rate")]
-    pub most_per_second: Option<f64>,
+    pub most_per_second: Option<NonZeroU32>,
 }
 
 /// Whether a refresh replaces the refresh token.
@@ -85,11 +85,6 @@ impl Default for Profile {
 }
 
 impl Profile {
-    /// How many token requests a second may be sent, in whole ones: at least one.
-    pub fn most_a_second(&self) -> Option<NonZeroU32> {
-        self.most_per_second.and_then(|rate| NonZeroU32::new((rate as u32).max(1)))
-    }
-
     /// Whether sending a refresh token once more can end the grant, when there is no grace or it has passed.
     pub fn reuse_kills(&self) -> bool {
         self.rotation != Rotation::Never && self.reuse_revokes
@@ -113,7 +108,7 @@ impl Profile {
         same || !self.reuse_kills()
     }
 
-    /// How long after its last use a refresh token is to be used so that it stays alive, though nobody needs an access
+    /// How long after its last use a refresh token is to be used so that it stays alive, even while nobody needs an access
     /// token: half of its idle life, which leaves the other half for a provider that is down. None where it never dies
     /// of disuse, as far as is known.
     pub fn keep_alive_after(&self) -> Option<Duration> {
@@ -159,9 +154,9 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D, allowed: RangeInclusive<u
     seconds.map(Duration::from_secs).ok_or_else(problem)
 }
 
-fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let rate = f64::deserialize(deserializer).ok().filter(|rate| *rate > 0.0 && *rate <= FASTEST);
-    let problem = || D::Error::custom(format_args!("the value must be a number above 0, and at most {FASTEST}"));
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU32>, D::Error> {
+    let rate = NonZeroU32::deserialize(deserializer).ok().filter(|rate| rate.get() <= FASTEST);
+    let problem = || D::Error::custom(format_args!("the value must be a whole number, from 1 to {FASTEST}"));
     rate.ok_or_else(problem).map(Some)
 }
 
@@ -195,7 +190,7 @@ mod tests {
     fn every_key_is_read() {
         let all = profile(
             "rotation = 'always'\ngrace_s = 60\ngrace_result = 'same'\nreuse_revokes = false\nconfirm_s = 0\n\
-             idle_life_s = 120\nabsolute_life_s = 180\nmax_rps = 0.5",
+             idle_life_s = 120\nabsolute_life_s = 180\nmax_rps = 2",
         );
         let expected = Profile {
             rotation: Rotation::Always,
@@ -205,17 +200,16 @@ mod tests {
             confirm: Duration::ZERO,
             idle_life: Some(2 * MINUTE),
             absolute_life: Some(3 * MINUTE),
-            most_per_second: Some(0.5),
+            most_per_second: NonZeroU32::new(2),
         };
         assert_eq!(all, expected);
-        assert_eq!(profile("max_rps = 2").most_per_second, Some(2.0));
     }
 
     #[test]
     fn a_value_that_cannot_be_is_refused_with_its_line() {
         let seconds = "the value must be whole seconds, from 1 to 315360000";
         let confirmation = "the value must be whole seconds, from 0 to 60";
-        let rate = "the value must be a number above 0, and at most 1000";
+        let rate = "the value must be a whole number, from 1 to 1000";
         for (toml, problem) in [
             ("grace_s = 0", seconds),
             ("grace_s = -1", seconds),
@@ -225,6 +219,8 @@ mod tests {
             ("confirm_s = 61", confirmation),
             ("confirm_s = -1", confirmation),
             ("max_rps = 0", rate),
+            ("max_rps = 0.5", rate),
+            ("max_rps = -1", rate),
             ("max_rps = 1001", rate),
             ("max_rps = nan", rate),
             ("max_rps = '1'", rate),

@@ -14,6 +14,7 @@ use crate::{
     accounts::grant::Grant,
     names::Organization,
     oauth::{outcome::Outcome, pkce::Verifier, token_request},
+    refresh::told_of_provider,
     rows::{Credential, FlowStatus, Held, StoredFlow, Tokens},
     secret::Secret,
     store::{Change, Commit, FlowKey, journal::Slot},
@@ -83,7 +84,14 @@ impl Engine {
             // What is to be known before the code leaves is known: it is no longer stored.
             let leave = Box::pin(async { Ok(()) });
             let purpose = intent.purpose.clone();
-            let answer = self.ask_token_endpoint(request, purpose, &intent.slot, deadline, leave).await?;
+            let provider = registration.token_url.origin().ascii_serialization();
+            // Counted, but never kept waiting: the code does not live long.
+            let turn = self.pace.enter_at_once(&provider, setup.profile().most_per_second);
+            let asked = self.ask_token_endpoint(request, purpose, &intent.slot, deadline, leave).await;
+            if let Some(outcome) = told_of_provider(&asked) {
+                turn.done(outcome);
+            }
+            let answer = asked?;
             let refused = match answer.classified(&registration, &registration.scopes) {
                 Outcome::ClientBad { error } => error,
                 Outcome::Ok(_) | Outcome::Definitive { .. } => {

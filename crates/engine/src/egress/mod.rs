@@ -40,7 +40,7 @@ pub enum Failure {
     Forbidden,
     /// The request left, the answer did not arrive whole: the provider may have acted on it.
     Unknown {
-        /// A fixed word: `interrupted`, `deadline`.
+        /// A fixed word: `interrupted`, `deadline`, `too large`.
         reason: &'static str,
         /// What had arrived.
         partial: Option<Partial>,
@@ -77,10 +77,22 @@ pub trait Egress: Send + Sync + 'static {
 
     /// Sends one request and returns its whole answer.
     async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, Failure> {
-        self.send_chunks(request.map(Outgoing::Whole), limits).await
+        let patience = limits.total.min(LONGEST);
+        let deadline = Instant::now() + patience;
+        // What `HEAD` says of a length is about an answer that does not come (RFC 9110 §9.3.2).
+        let bodiless = request.method() == Method::HEAD;
+        let answer = self.open(request.map(Outgoing::Whole), patience).await?;
+        if !bodiless && announced(&answer).is_some_and(|length| length > limits.body as u64) {
+            return Err(Failure::TooLarge);
+        }
+        read(answer, deadline, limits.body).await.map_err(|failure| match failure {
+            Failure::Unknown { reason: OVERFLOWING, .. } => Failure::TooLarge,
+            failure => failure,
+        })
     }
 
-    /// Sends one request, whose body may be made as it leaves, and returns its whole answer.
+    /// Sends one request, whose body may be made as it leaves, and returns its whole answer. One that is larger than
+    /// [`Limits::body`] is cut there, and counts as broken off: the beginning may be worth having.
     async fn send_chunks(
         &self,
         request: http::Request<Outgoing>,
@@ -88,15 +100,13 @@ pub trait Egress: Send + Sync + 'static {
     ) -> Result<http::Response<Bytes>, Failure> {
         let patience = limits.total.min(LONGEST);
         let deadline = Instant::now() + patience;
-        // What `HEAD` says of a length is about an answer that does not come (RFC 9110 §9.3.2).
-        let bodiless = request.method() == Method::HEAD;
         let answer = self.open(request, patience).await?;
-        if !bodiless && announced(&answer).is_some_and(|length| length > limits.body as u64) {
-            return Err(Failure::TooLarge);
-        }
         read(answer, deadline, limits.body).await
     }
 }
+
+/// Why an answer that is larger than its limit broke off.
+pub(crate) const OVERFLOWING: &str = "too large";
 
 /// A deadline further away is no deadline, and might not fit the clock.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -118,7 +128,7 @@ async fn patiently<T>(deadline: Instant, work: impl Future<Output = T>) -> Resul
 /// How long the last look takes at most.
 const LAST_LOOK: Duration = Duration::from_millis(100);
 
-/// Reads an answer to its end, or to the deadline, or to one byte more than `most`.
+/// Reads an answer to its end, or to the deadline, or up to `most` bytes.
 async fn read(
     answer: http::Response<Incoming>,
     deadline: Instant,
@@ -133,7 +143,10 @@ async fn read(
             break "deadline";
         }
         match patiently(deadline, incoming.chunk()).await {
-            Ok(Ok(Some(chunk))) if chunk.len() > most - body.len() => return Err(Failure::TooLarge),
+            Ok(Ok(Some(chunk))) if chunk.len() > most - body.len() => {
+                body.extend_from_slice(&chunk[..most - body.len()]);
+                break OVERFLOWING;
+            }
             Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
             Ok(Ok(None)) => return Ok(http::Response::from_parts(parts, body.freeze())),
             Ok(Err(Failure::Unknown { reason, .. })) => break reason,

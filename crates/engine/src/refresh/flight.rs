@@ -1,39 +1,29 @@
 //! One refresh of one account, up to its answer, and the map in which callers find the one under way.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Timing,
+    intent::{Intent, Lease},
+    kept::KeptAnswers,
     lease::{Held, Late, pause, stored},
-    may_ask,
     pace::{self, Lane, Refused, Turn, Urgency},
     reauthorization,
     settle::{Others, Settled},
 };
 use crate::{
     Engine, Error, Result,
-    accounts::Status,
     connections::registration::Setup,
-    names::Organization,
     oauth::token_request,
-    rows::{StoredAccount, StoredConnection},
-    secret::Secret,
-    store::{AccountKey, Change, Commit, LeaseRow, journal::Slot},
-    token_endpoint::{Answer, Purpose, Told, clear},
+    rows::StoredAccount,
+    store::{Change, Commit, journal::Slot},
+    token_endpoint::{Answer, Purpose, Told},
 };
-
-/// How long to wait before a store that could not take an answer is tried again, at first and at last.
-pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How a flight ended; nothing while it is under way.
 type Ending = watch::Receiver<Option<Told>>;
@@ -49,24 +39,10 @@ struct Flight {
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     under_way: Mutex<HashMap<String, Flight>>,
-    /// Answers that could not be stored. The next flight settles them instead of asking again: what they replaced at
-    /// the provider is dead.
-    unsettled: Mutex<HashMap<String, (Answer, Slot)>>,
-    /// Accounts for which a task goes on trying to settle them.
-    retried: Mutex<HashSet<String>>,
+    pub(crate) kept: KeptAnswers,
 }
 
 impl Flights {
-    /// Whether an answer of the account is kept until it can be stored.
-    pub(super) fn keep_answer_of(&self, account_id: &str) -> bool {
-        self.unsettled().contains_key(account_id)
-    }
-
-    /// Lets go of the answers that could not be stored: their slots stay written, for whoever takes the journal over.
-    pub(crate) fn release(&self) {
-        self.unsettled().clear();
-    }
-
     /// Waits until no flight of the account is under way.
     pub(super) async fn ended(&self, account_id: &str) {
         let flight = self.under_way().get(account_id).cloned();
@@ -82,28 +58,11 @@ impl Flights {
         let under_way = self.under_way();
         // One that broke off stays there.
         let flies = under_way.get(account_id).is_some_and(|flight| flight.ending.has_changed().is_ok());
-        flies || self.keep_answer_of(account_id)
+        flies || self.kept.holds(account_id)
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Flight>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether an answer is kept for the account. Once there is none, its task ends.
-    fn keeps(&self, account_id: &str) -> bool {
-        let kept = self.keep_answer_of(account_id);
-        if !kept {
-            self.retried().remove(account_id);
-        }
-        kept
-    }
-
-    fn retried(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.retried.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unsettled(&self) -> MutexGuard<'_, HashMap<String, (Answer, Slot)>> {
-        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,9 +96,9 @@ impl Engine {
     pub(crate) async fn refresh_settled(self: &Arc<Self>, account: &StoredAccount) -> Result<()> {
         self.flights.ended(&account.id).await;
         self.ended_elsewhere(&account.organization, &account.id, Late::MayCome).await?;
-        if self.flights.keep_answer_of(&account.id) {
+        if self.flights.kept.holds(&account.id) {
             let told = self.flight(account, Urgency::Asked).await;
-            if self.flights.keep_answer_of(&account.id) {
+            if self.flights.kept.holds(&account.id) {
                 return told;
             }
         }
@@ -176,8 +135,7 @@ impl Engine {
         let mut secret = None;
         loop {
             self.ended_elsewhere(&seen.organization, &seen.id, Late::IsOver).await?;
-            let unsettled = self.flights.unsettled().remove(&seen.id);
-            if let Some((answer, slot)) = unsettled {
+            if let Some((answer, slot)) = self.flights.kept.take(&seen.id) {
                 return self.settle_refresh_and_clear(answer, slot, Others::None).await.told();
             }
             let connection = self.connection_by_id(&seen.organization, &seen.connection_id).await?;
@@ -212,7 +170,7 @@ impl Engine {
             reason: "it has failed, or asked for time".into(),
             retry_at: Some(self.clock.now().plus(until.saturating_duration_since(Instant::now()))),
         };
-        let turn = self.pace.enter(&provider, lane, urgency, setup.profile().most_a_second());
+        let turn = self.pace.enter(&provider, lane, urgency, setup.profile().most_per_second);
         tokio::select! {
             turn = turn => turn.map_err(refused),
             () = self.closing.cancelled() => Err(Error::Closed),
@@ -298,122 +256,6 @@ impl Engine {
             Err(Error::StoreBusy)
         }
     }
-
-    /// Deals with the answer that an instance which is gone has left. Who waited for it is gone too.
-    pub(crate) async fn settle_left(self: &Arc<Self>, answer: Answer, slot: Slot) {
-        let _ = self.settle_refresh_and_clear(answer, slot, Others::None).await;
-    }
-
-    /// Deals with an answer, or keeps it for the next flight, which is then the only one to do so.
-    async fn settle_refresh_and_clear(self: &Arc<Self>, answer: Answer, slot: Slot, others: Others) -> Settled {
-        match self.settle_refresh(&answer, others).await {
-            Ok(settled) => {
-                clear(slot).await;
-                settled
-            }
-            Err(error) => {
-                tracing::error!(code = error.code(), "a refreshed token could not be stored, and is kept");
-                if let Purpose::Refresh { organization, account_id, .. } = answer.purpose.clone() {
-                    self.flights.unsettled().insert(account_id.clone(), (answer, slot));
-                    self.settle_refresh_later(organization, account_id);
-                }
-                Settled::Told(Err(error))
-            }
-        }
-    }
-
-    /// Goes on starting flights, ever more seldom, until the account's answer is stored or the environment closes: its
-    /// slot is one that others wait for. One task an account, however many callers ask meanwhile.
-    fn settle_refresh_later(self: &Arc<Self>, organization: String, account_id: String) {
-        if !self.flights.retried().insert(account_id.clone()) {
-            return;
-        }
-        let engine = self.clone();
-        self.spawn(async move {
-            let mut pause = SHORTEST_PAUSE;
-            while engine.flights.keeps(&account_id) {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                    () = engine.closing.cancelled() => return,
-                }
-                engine.settle_kept(&organization, &account_id).await;
-            }
-        });
-    }
-
-    /// Has one more flight try to store what is kept for the account.
-    async fn settle_kept(self: &Arc<Self>, organization: &str, account_id: &str) {
-        let Ok(organization) = Organization::parse(organization) else { return };
-        match self.rows.account(&organization, AccountKey::Id(account_id)).await {
-            // Whether it could is seen by what is kept.
-            Ok(Some(account)) => drop(self.flight(&account, Urgency::Asked).await),
-            Ok(None) => self.forget_refresh(account_id),
-            Err(error) => tracing::warn!(code = error.code(), "an account whose answer is kept cannot be read"),
-        }
-    }
-
-    /// Lets go of what was in hand for an account that is gone.
-    pub(crate) fn forget_refresh(self: &Arc<Self>, account_id: &str) {
-        let unsettled = self.flights.unsettled().remove(account_id);
-        if let Some((_, slot)) = unsettled {
-            self.spawn(clear(slot));
-        }
-    }
-
-    /// Takes the account's lease, which proves that the store can be written before the refresh token is spent, and tells
-    /// every other process who asks.
-    async fn intend(&self, seen: &StoredAccount, connection: &StoredConnection, is_let_in: bool) -> Result<Intent> {
-        loop {
-            let account = self.account_by_id(&seen.organization, &seen.id).await?;
-            if account.facts.token_epoch > seen.facts.token_epoch || account.status != Status::Active {
-                return Ok(Intent::Needless);
-            }
-            // No one waits who has waited already to hear the same a second time.
-            let is_confirming = account.facts.refused == Some(account.facts.token_epoch);
-            if !may_ask(&account, self.clock.now()) && !is_confirming {
-                return Err(self.still_waiting(connection, &account)?);
-            }
-            let Timing { request, lease, .. } = self.refresh_timing;
-            // Who tries the app's next secret has been let in with the first.
-            let probe = if is_let_in { None } else { self.pass_fault(connection, lease).await? };
-            let credential = self.rows.credential(&account).await?;
-            let Some(refresh_token) = credential.and_then(|credential| credential.refresh_token().cloned()) else {
-                return Ok(Intent::Needless);
-            };
-            let epoch = account.facts.request_epoch + 1;
-            let deadline = Instant::now() + request;
-            let lease = LeaseRow {
-                organization: account.organization.as_str().into(),
-                account_id: account.id.clone(),
-                holder: self.journal.owner().to_owned(),
-                epoch: stored(epoch),
-                until: self.rows.store.now().await?.plus(lease),
-                sent: false,
-            };
-            let take = Change::TakeLease { lease, account_version: account.version };
-            if self.rows.store.commit(probe.into_iter().chain([take]).collect()).await? == Commit::Applied {
-                let (account_version, is_outdated) = (account.version, Arc::default());
-                return Ok(Intent::Ours(Box::new(Lease {
-                    epoch,
-                    token_epoch: account.facts.token_epoch,
-                    refresh_token,
-                    deadline,
-                    account_version,
-                    is_outdated,
-                })));
-            }
-            if self.is_asked_elsewhere(&account.organization, &account.id).await? {
-                return Ok(Intent::Elsewhere);
-            }
-        }
-    }
-
-    /// Why the provider is not asked again yet.
-    fn still_waiting(&self, connection: &StoredConnection, account: &StoredAccount) -> Result<Error> {
-        let reason = account.facts.last_refresh_error.clone().unwrap_or_else(|| "it asked to wait".into());
-        let host = self.setup(connection)?.token_host();
-        Ok(Error::ProviderUnavailable { host, reason, retry_at: account.facts.next_refresh_at })
-    }
 }
 
 /// Waits for a flight's end.
@@ -422,41 +264,16 @@ async fn ended(mut flight: Ending) -> Told {
     ended.ok().flatten().unwrap_or_else(|| Err(Error::Internal { reason: "a refresh broke off".into() }))
 }
 
-/// What an answer, or that there is none, says about whether the provider is up; nothing where the request did not leave,
-/// which may be our own fault.
-fn told_of_provider(asked: &Result<Answer>) -> Option<pace::Outcome> {
+/// What an answer, or that there is none, says about whether the provider is up; nothing where it was not asked for a
+/// reason of our own.
+pub(crate) fn told_of_provider(asked: &Result<Answer>) -> Option<pace::Outcome> {
     match asked {
         Ok(answer) => Some(match answer.failing() {
             Some(retry_after) => pace::Outcome::Failing { retry_after },
             None => pace::Outcome::Answered,
         }),
         Err(Error::ProviderUnavailable { .. }) => Some(pace::Outcome::Failing { retry_after: None }),
+        Err(Error::ProviderUnreachable { .. }) => Some(pace::Outcome::Unreached),
         Err(_) => None,
     }
-}
-
-/// What became of a refresh that was to begin.
-enum Intent {
-    /// The request is ours to send.
-    Ours(Box<Lease>),
-    /// Another process has one under way.
-    Elsewhere,
-    /// There is no need any more, or no way.
-    Needless,
-}
-
-/// The right to send one request.
-struct Lease {
-    /// Which of the account's requests it is.
-    epoch: u64,
-    /// The epoch of the credential that the refresh token belongs to.
-    token_epoch: u64,
-    /// To be sent in it.
-    refresh_token: Secret,
-    /// When its answer is given up; before that, nobody else takes the lease.
-    deadline: Instant,
-    /// As the account was read.
-    account_version: i64,
-    /// Whether the account, or the lease, was another when the request was about to leave.
-    is_outdated: Arc<AtomicBool>,
 }

@@ -4,9 +4,15 @@
 //! is ready, and takes its turn: organizations one after the other, and within each its lanes. So the accounts of one
 //! connection, however many are due, delay nobody else's by more than a turn.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
 
 use crate::{names::Organization, time::Timestamp};
+
+/// Longer than any reason to hold a lane lasts. One held for longer was held by a clock that has been set back since.
+const LONGEST_HOLD: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// A connection, as its accounts are refreshed: one after the other, beside those of other lanes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +34,8 @@ pub(super) struct Lanes {
     turns: VecDeque<Organization>,
     /// Lanes that have no turn before this moment, whatever is due.
     held: HashMap<Lane, Timestamp>,
+    /// When a turn was last asked for.
+    asked_at: Option<Timestamp>,
 }
 
 impl Lanes {
@@ -57,6 +65,9 @@ impl Lanes {
 
     /// The lane whose turn it is at `now`.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Lane> {
+        if self.asked_at.replace(now).is_some_and(|before| now < before) {
+            self.free_those_of_another_clock(now);
+        }
         self.make_ready(now);
         while let Some(organization) = self.turns.pop_front() {
             let lanes = self.ready.get_mut(&organization)?;
@@ -83,6 +94,16 @@ impl Lanes {
         let ready = self.turns.front().and_then(|organization| self.ready.get(organization)?.front());
         let ready = ready.and_then(|lane| self.due.get(lane).copied());
         ready.or_else(|| self.waiting.first().map(|(at, _)| *at))
+    }
+
+    /// What kept them waiting is looked at anew in their turn.
+    fn free_those_of_another_clock(&mut self, now: Timestamp) {
+        let latest = now.plus(LONGEST_HOLD);
+        for (lane, _) in self.held.extract_if(|_, until| *until > latest).collect::<Vec<_>>() {
+            if !self.is_ready(&lane) && self.due.contains_key(&lane) {
+                self.wait(lane, now);
+            }
+        }
     }
 
     fn wait(&mut self, lane: Lane, at: Timestamp) {
@@ -228,6 +249,22 @@ mod tests {
             let order: Vec<_> = taken.map(|lane| seconds[lane.connection_id[5..].parse::<usize>().unwrap()]).collect();
             prop_assert!(order.is_sorted() && order.len() == seconds.len());
         }
+    }
+
+    #[test]
+    fn a_lane_is_not_held_until_a_clock_that_was_set_back_catches_up() {
+        let mut lanes = Lanes::default();
+        let day = 24 * 60 * 60;
+        let then = at(0).plus(Duration::from_secs(400 * day));
+        assert_eq!(lanes.take_due(then), None);
+        lanes.hold(lane(0, 0), then.plus(LONGEST_HOLD));
+        lanes.put(lane(0, 1), then);
+        assert_eq!(lanes.take_due(then), Some(lane(0, 1)));
+        assert_eq!(lanes.take_due(then), None, "while the clock goes on, it is held");
+        lanes.hold(lane(0, 1), at(60));
+        assert_eq!(lanes.take_due(at(10)), Some(lane(0, 0)));
+        assert_eq!(lanes.take_due(at(10)), None, "a hold that can be is kept");
+        assert_eq!(lanes.take_due(at(60)), Some(lane(0, 1)));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     LEAST_VALIDITY,
-    flight::{LONGEST_PAUSE, SHORTEST_PAUSE},
+    kept::{LONGEST_PAUSE, SHORTEST_PAUSE},
     settle::Others,
 };
 use crate::{
@@ -64,7 +64,7 @@ impl Engine {
     ) -> Result<()> {
         while let Some(lease) = self.rows.store.lease(organization.as_str(), account_id).await? {
             // Whoever asked is about to settle it.
-            if self.flights.keep_answer_of(account_id) {
+            if self.flights.kept.holds(account_id) {
                 return Ok(());
             }
             // One of ours is left from a flight that broke off.

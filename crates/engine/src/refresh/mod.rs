@@ -16,6 +16,8 @@
 
 mod background;
 mod flight;
+mod intent;
+mod kept;
 mod lanes;
 mod lease;
 mod pace;
@@ -27,7 +29,7 @@ use std::{sync::Arc, time::Duration};
 
 pub(crate) use background::Refresher;
 pub use background::RefresherState;
-pub(crate) use flight::Flights;
+pub(crate) use flight::{Flights, told_of_provider};
 pub(crate) use pace::Pace;
 pub use settings::{RefreshSettings, Timing};
 

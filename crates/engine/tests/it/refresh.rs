@@ -157,6 +157,19 @@ async fn no_other_failure_ends_an_account() {
     }
 }
 
+/// Invariant 1: what is too much to keep may begin with the only copy of a refresh token.
+#[tokio::test]
+async fn a_refresh_token_at_the_beginning_of_too_large_an_answer_is_kept() {
+    let world = authorized().await;
+    world.pass(Duration::from_secs(4000));
+    world.provider.state().extra.insert("zz".into(), "x".repeat(100 * 1024).into());
+    assert_eq!(code(access_token(&world).await), "PROVIDER_UNAVAILABLE");
+    world.provider.state().extra.clear();
+    world.pass(Duration::from_secs(3600));
+    assert_eq!(access_token(&world).await.unwrap(), "access-4");
+    assert_eq!(world.provider.state().revoked_families, 0);
+}
+
 /// P7: while a token is valid, a provider that is down is nobody's trouble.
 #[tokio::test]
 async fn a_valid_token_serves_while_the_provider_is_down() {

@@ -148,7 +148,7 @@ impl Course {
     fn rest(&mut self, engine: &Engine, lane: &Lane) {
         let now = engine.clock.now();
         let known = self.known(lane);
-        if known.resting_until.is_some_and(|until| until > now) {
+        if known.resting_until.is_some_and(|until| is_ahead(until, now, LONGEST_REST)) {
             return;
         }
         known.failures = known.failures.saturating_add(1);
@@ -165,7 +165,7 @@ impl Course {
     /// The accounts of the lane that are on their way, or left alone at `now`.
     fn passed_over(&mut self, lane: &Lane, now: Timestamp) -> HashSet<String> {
         let Some(known) = self.known.get_mut(lane) else { return HashSet::new() };
-        known.put_off.retain(|_, until| *until > now);
+        known.put_off.retain(|_, until| is_ahead(*until, now, PUT_OFF));
         known.in_flight.iter().chain(known.put_off.keys()).cloned().collect()
     }
 
@@ -311,5 +311,22 @@ impl Course {
             let ending = engine.fly(&account).await;
             engine.refresher.tell(News::Ended(lane, account.id, ending));
         });
+    }
+}
+
+/// Whether a pause of at most `longest` goes on. The end of another was set by a clock that has been set back since.
+fn is_ahead(until: Timestamp, now: Timestamp, longest: Duration) -> bool {
+    now < until && until <= now.plus(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_does_not_outlast_a_clock_that_is_set_back() {
+        let now = Timestamp::from_millis(0);
+        let ahead = |seconds| is_ahead(now.plus(Duration::from_secs(seconds)), now, PUT_OFF);
+        assert_eq!([0, 1, 300, 301, 400 * 86_400].map(ahead), [false, true, true, false, false]);
     }
 }

@@ -125,7 +125,9 @@ impl<W> Gate<W> {
         self.rate.as_ref().map_or(now, |rate| rate.ready_at(now))
     }
 
-    fn pass(&mut self, now: Instant) -> Pass {
+    /// Lets a request go, for which there should be room.
+    pub(super) fn pass(&mut self, now: Instant) -> Pass {
+        self.used_at = now;
         self.under_way += 1;
         if let Some(rate) = &mut self.rate {
             rate.take(now);

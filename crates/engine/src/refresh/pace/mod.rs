@@ -66,6 +66,8 @@ pub(crate) enum Outcome {
         /// How long the provider asked us to wait; taken as one second at least and one hour at most.
         retry_after: Option<Duration>,
     },
+    /// It could not be reached, so nothing was sent: whoever comes soon after risks nothing.
+    Unreached,
 }
 
 /// The provider is down, or asked for time: come again at `until`, or later.
@@ -118,6 +120,17 @@ impl Pace {
             told = &mut told => told.expect("whoever is taken out of the line is told why"),
             never = place.keep_time() => match never {},
         }
+    }
+
+    /// A turn at once, whether or not there is room: for a person who waits at a page, with a code that lives a minute. It
+    /// counts like any other, so the rest slow down for it.
+    pub(crate) fn enter_at_once(&self, provider: &str, most_per_second: Option<NonZeroU32>) -> Turn {
+        let now = Instant::now();
+        let mut providers = self.0.providers();
+        let gate = &mut gate_of(provider, &mut providers, now).gate;
+        gate.limit(most_per_second, now);
+        let pass = gate.pass(now);
+        Turn { shared: self.0.clone(), provider: provider.to_owned(), pass, outcome: None }
     }
 
     /// Whether a planned request could go at once.

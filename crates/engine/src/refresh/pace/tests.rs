@@ -273,3 +273,21 @@ proptest! {
         });
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_wait_goes_at_once_and_the_others_wait_for_it() {
+    let pace = pace();
+    for _ in 0..3 {
+        pace.enter_at_once(PROVIDER, rate(2)).done(Outcome::Answered);
+    }
+    let begun = Instant::now();
+    let Ok(turn) = asked(&pace).await else { panic!("refused") };
+    assert_eq!(begun.elapsed().as_millis(), 1000, "three were taken of two");
+    drop(turn);
+    for _ in 0..5 {
+        pace.enter_at_once(PROVIDER, None).done(FAILING);
+    }
+    assert!(asked(&pace).await.is_err(), "its failures open the breaker");
+    pace.enter_at_once(PROVIDER, None).done(Outcome::Answered);
+    assert!(asked(&pace).await.is_ok(), "its answer closes it");
+}
