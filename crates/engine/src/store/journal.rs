@@ -18,6 +18,7 @@
 mod disk;
 mod form;
 mod owned;
+mod syncs;
 
 use std::{
     fs::File,
@@ -32,7 +33,10 @@ use std::{
 use tokio::sync::Semaphore;
 
 pub use self::disk::Disk;
-use self::form::{HEADER, MAGIC, decode, encode};
+use self::{
+    form::{HEADER, MAGIC, decode, encode},
+    syncs::Syncs,
+};
 use super::files;
 use crate::{
     Error, Result,
@@ -82,15 +86,22 @@ enum Medium {
 #[derive(Debug)]
 struct Shared {
     medium: Medium,
-    free: Mutex<Vec<usize>>,
+    free: Mutex<Vec<Free>>,
     /// One permit for each free slot.
     permits: Semaphore,
     /// How many slots are out of use until the next opening, because an entry stayed in them.
     kept: AtomicUsize,
     slots: usize,
     sequence: AtomicU64,
-    /// The system could not say that an entry reached the disk, so no further one is trusted to it.
-    broken: AtomicBool,
+    syncs: Syncs,
+}
+
+/// A slot that nobody holds.
+#[derive(Debug, Clone, Copy)]
+struct Free {
+    index: usize,
+    /// As of [`Slot`]. All of it until it is first cleared: a crash may have torn what was there.
+    reach: usize,
 }
 
 /// What an instance that is gone left.
@@ -110,6 +121,8 @@ pub struct Slot {
     shared: Arc<Shared>,
     index: usize,
     written: AtomicBool,
+    /// How many of its first bytes may be of an entry, today's or an earlier one.
+    reach: AtomicUsize,
 }
 
 impl Journal {
@@ -125,7 +138,7 @@ impl Journal {
 
     /// A journal for a store in memory: its slots count, and keep nothing.
     pub fn memory() -> Self {
-        let shared = Arc::new(Shared::new(Medium::Memory, (0..SLOTS).collect(), SLOTS, 0));
+        let shared = Arc::new(Shared::new(Medium::Memory, (0..SLOTS).map(Free::unseen).collect(), SLOTS, 0));
         Self { shared, beside: Beside::Nothing, owner: "memory".into() }
     }
 
@@ -203,20 +216,25 @@ impl Journal {
     /// Fails with `STORE_FAILED` when the disk has failed to confirm an entry, or when so many slots hold entries that
     /// were never cleared that none will be free before the journal is opened again.
     pub async fn reserve(&self) -> Result<Slot> {
-        if self.shared.broken.load(Ordering::Acquire) {
-            return Err(unconfirmed());
-        }
+        self.shared.syncs.check()?;
         let full = || Error::StoreFailed { reason: "the refresh journal is full; open the store again".into() };
         // The slot gives the permit back when it is free again.
         self.shared.permits.acquire().await.map_err(|_| full())?.forget();
-        let index = self.shared.free().pop().ok_or_else(full)?;
-        Ok(Slot::new(&self.shared, index, false))
+        let free = self.shared.free().pop().ok_or_else(full)?;
+        Ok(Slot::new(&self.shared, free, false))
+    }
+}
+
+impl Free {
+    /// One that was not cleared here yet.
+    fn unseen(index: usize) -> Self {
+        Self { index, reach: SLOT }
     }
 }
 
 impl Slot {
-    fn new(shared: &Arc<Shared>, index: usize, written: bool) -> Self {
-        Self { shared: Arc::clone(shared), index, written: AtomicBool::new(written) }
+    fn new(shared: &Arc<Shared>, Free { index, reach }: Free, written: bool) -> Self {
+        Self { shared: Arc::clone(shared), index, written: written.into(), reach: reach.into() }
     }
 
     /// Writes the slot's entry, over an earlier one, and returns when it is durable.
@@ -227,19 +245,22 @@ impl Slot {
         if sealed.len() > MAX_ENTRY {
             return Err(Error::Internal { reason: "an entry is too long for the refresh journal".into() });
         }
+        let bytes = encode(self.shared.sequence.fetch_add(1, Ordering::Relaxed), sealed);
         // Whatever comes of it, the slot is no longer known to be empty.
         self.written.store(true, Ordering::Release);
-        let bytes = encode(self.shared.sequence.fetch_add(1, Ordering::Relaxed), sealed);
+        self.reach.fetch_max(bytes.len(), Ordering::AcqRel);
         self.put(bytes, Durability::Durable).await
     }
 
-    /// Overwrites the entry and frees the slot. It isn't waited for to be durable: an entry that comes back after a
-    /// loss of power was dealt with, and dealing with it again changes nothing.
+    /// Overwrites the entry, and frees the slot. No more than the entry: the next sync takes along what was written. It
+    /// isn't waited for to be durable: an entry that comes back after a loss of power was dealt with, and dealing with it
+    /// again changes nothing.
     ///
     /// Fails as [`Slot::write`] does; the slot is then out of use until the journal is next opened.
     pub async fn clear(self) -> Result<()> {
         if self.written.load(Ordering::Acquire) {
-            self.put(vec![0; SLOT], Durability::Eventual).await?;
+            self.put(vec![0; self.reach.load(Ordering::Acquire)], Durability::Eventual).await?;
+            self.reach.store(0, Ordering::Release);
             self.written.store(false, Ordering::Release);
         }
         Ok(())
@@ -258,7 +279,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.written.load(Ordering::Acquire) {
-            self.shared.free().push(self.index);
+            self.shared.free().push(Free { index: self.index, reach: self.reach.load(Ordering::Acquire) });
             self.shared.permits.add_permits(1);
         } else if self.shared.kept.fetch_add(1, Ordering::AcqRel) + 1 == self.shared.slots {
             // No slot will ever be free: whoever waits is told.
@@ -274,7 +295,7 @@ enum Durability {
 }
 
 impl Shared {
-    fn new(medium: Medium, free: Vec<usize>, slots: usize, sequence: u64) -> Self {
+    fn new(medium: Medium, free: Vec<Free>, slots: usize, sequence: u64) -> Self {
         Self {
             medium,
             permits: Semaphore::new(free.len()),
@@ -282,7 +303,7 @@ impl Shared {
             kept: AtomicUsize::new(0),
             slots,
             sequence: AtomicU64::new(sequence),
-            broken: AtomicBool::new(false),
+            syncs: Syncs::default(),
         }
     }
 
@@ -302,18 +323,18 @@ impl Shared {
         for (index, slot) in slots.into_iter().enumerate() {
             match slot {
                 Some((sequence, sealed)) => found.push((sequence, index, sealed)),
-                None => free.push(index),
+                None => free.push(Free::unseen(index)),
             }
         }
         found.sort_unstable_by_key(|(sequence, ..)| *sequence);
         let next = found.last().map_or(0, |(sequence, ..)| sequence.wrapping_add(1));
         let shared = Arc::new(Self::new(medium, free, count, next));
-        let entry = |(_, index, sealed)| Entry { sealed, slot: Slot::new(&shared, index, true) };
+        let entry = |(_, index, sealed)| Entry { sealed, slot: Slot::new(&shared, Free::unseen(index), true) };
         let entries = found.into_iter().map(entry).collect();
         (shared, entries)
     }
 
-    fn free(&self) -> std::sync::MutexGuard<'_, Vec<usize>> {
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Free>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -321,11 +342,7 @@ impl Shared {
         let Medium::File { file, store } = &self.medium else { return Ok(()) };
         write_at(file, bytes, offset).map_err(|error| files::failure(&error, store))?;
         if durability == Durability::Durable {
-            file.sync_data().map_err(|_| {
-                // The system may report the next attempt as done although the data is gone.
-                self.broken.store(true, Ordering::Release);
-                unconfirmed()
-            })?;
+            self.syncs.wait(|| file.sync_data())?;
         }
         Ok(())
     }
@@ -335,10 +352,6 @@ impl Shared {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(Error::Internal { reason: "work on the refresh journal has stopped".into() }))
-}
-
-fn unconfirmed() -> Error {
-    Error::StoreFailed { reason: "the disk could not confirm a write; check it, then open the store again".into() }
 }
 
 /// An entry, and its place in their sequence.
