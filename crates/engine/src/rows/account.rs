@@ -19,59 +19,65 @@ const TABLE: &str = "accounts";
 /// As far as a clock is set back in the course of things: no further than what is left of a token that is handed out.
 const CORRECTION: Duration = Duration::from_secs(30);
 
-/// Everything of an account that is no secret and no column.
+/// Everything of an account that is no secret and no column. What is as [`Default`] has it is not written: most of it,
+/// of most accounts, and there may be a million.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct AccountFacts {
     /// Counts the credentials stored; bound into the seal of the present one.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) token_epoch: u64,
     /// Counts the token requests that came to an end. The one under way has the next number, which its lease says. Ahead
     /// of `token_epoch` after one that brought nothing.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) request_epoch: u64,
     /// Whether nobody knows what the provider made of a token request since the credential was stored. It may have
     /// replaced the refresh token, and an `invalid_grant` would be the end of that.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) doubtful: bool,
     /// What earlier versions noted of the last request alone; it is in `doubtful` once the row is read.
-    #[serde(default, skip_serializing)]
+    #[serde(skip_serializing)]
     unanswered: bool,
     /// The epoch of the credential of which the provider has said `invalid_grant` once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) refused: Option<u64>,
     /// Since when the provider refuses the credential in words that prove nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) unproven_since: Option<Timestamp>,
     /// Counts authorizations and disconnections: an exchange that began before one of them comes too late.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) grants: u64,
     /// The connector and app that the credential was granted to.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) binding: Option<String>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) reason: Option<String>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) scopes_granted: Vec<String>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) provider_account_id: Option<String>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) provider_account_label: Option<String>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) kept: IndexMap<String, String>,
     /// Until then a consent waits for the app's verification.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) verifying_until: Option<Timestamp>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) last_refresh_error: Option<String>,
     /// Refreshes that failed in a row.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) failed_refreshes: u32,
     /// No token request before this moment.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) next_refresh_at: Option<Timestamp>,
     /// When a refresh last brought a token.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) refreshed_at: Option<Timestamp>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl AccountFacts {
@@ -277,5 +283,52 @@ mod tests {
         let facts: AccountFacts = serde_json::from_str(text).unwrap();
         assert!(facts.unanswered && !facts.doubtful);
         assert!(!serde_json::to_string(&facts).unwrap().contains("unanswered"));
+    }
+
+    #[test]
+    fn what_there_is_nothing_to_say_of_takes_no_room() {
+        assert_eq!(serde_json::to_string(&AccountFacts::default()).unwrap(), "{}");
+        let brought = AccountFacts {
+            token_epoch: 1,
+            request_epoch: 1,
+            grants: 1,
+            binding: Some("an app".into()),
+            ..AccountFacts::default()
+        };
+        let text = r#"{"token_epoch":1,"request_epoch":1,"grants":1,"binding":"an app"}"#;
+        assert_eq!(serde_json::to_string(&brought).unwrap(), text);
+        // As earlier versions wrote the same.
+        let written_out = r#"{"token_epoch":1,"request_epoch":1,"doubtful":false,"grants":1,"binding":"an app","reason":null,
+            "scopes_granted":[],"provider_account_id":null,"provider_account_label":null,"kept":{},"verifying_until":null,
+            "last_refresh_error":null,"failed_refreshes":0,"next_refresh_at":null,"refreshed_at":null}"#;
+        assert_eq!(serde_json::from_str::<AccountFacts>(written_out).unwrap(), brought);
+    }
+
+    #[test]
+    fn what_there_is_to_say_is_read_as_it_was_written() {
+        let moment = Some(Timestamp::from_millis(1));
+        let text = || Some(String::from("text"));
+        let facts = AccountFacts {
+            token_epoch: 1,
+            request_epoch: 2,
+            doubtful: true,
+            unanswered: false,
+            refused: Some(0),
+            unproven_since: moment,
+            grants: 3,
+            binding: text(),
+            reason: text(),
+            scopes_granted: vec![String::new()],
+            provider_account_id: text(),
+            provider_account_label: Some(String::new()),
+            kept: IndexMap::from([(String::new(), String::new())]),
+            verifying_until: moment,
+            last_refresh_error: text(),
+            failed_refreshes: 4,
+            next_refresh_at: Some(Timestamp::from_millis(0)),
+            refreshed_at: moment,
+        };
+        let text = serde_json::to_string(&facts).unwrap();
+        assert_eq!(serde_json::from_str::<AccountFacts>(&text).unwrap(), facts);
     }
 }
