@@ -5,7 +5,7 @@
 
 mod refusal;
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use http::StatusCode;
 
@@ -47,6 +47,10 @@ pub(super) enum Settled {
     AskOtherwise(Told),
 }
 
+/// An answer being dealt with. Boxed, because what is awaited as it is gets compiled anew into each crate that awaits
+/// what awaits it: fifty kilobytes each time.
+pub(super) type Settling<'a> = Pin<Box<dyn Future<Output = Result<Settled>> + Send + 'a>>;
+
 impl Settled {
     /// What those are told who can't wait for another answer.
     pub(super) fn told(self) -> Told {
@@ -62,7 +66,11 @@ impl Engine {
     ///
     /// # Errors
     /// The answer could not be dealt with and must be kept. What those who wait are told when it could, stands inside.
-    pub(super) async fn settle_refresh(&self, answer: &Answer, others: Others) -> Result<Settled> {
+    pub(super) fn settle_refresh<'a>(&'a self, answer: &'a Answer, others: Others) -> Settling<'a> {
+        Box::pin(self.settle(answer, others))
+    }
+
+    async fn settle(&self, answer: &Answer, others: Others) -> Result<Settled> {
         let Purpose::Refresh { organization, account_id, epoch, presented, connection_version } = &answer.purpose
         else {
             return Ok(Settled::Told(Ok(())));
