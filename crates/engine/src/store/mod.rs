@@ -5,8 +5,12 @@
 //! each against the version that the writer had read. That is the whole of concurrency control, and both SQLite and
 //! PostgreSQL do it well.
 
+#[cfg(test)]
+mod contract;
 mod files;
 pub mod journal;
+pub mod postgres;
+mod sql;
 pub mod sqlite;
 
 use async_trait::async_trait;
