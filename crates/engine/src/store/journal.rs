@@ -176,12 +176,12 @@ impl Journal {
             Beside::Disk(disk) => Ok(disk::look(disk, owner).await?.map(|(_, entries)| entries)),
             Beside::Store(store) => {
                 let (store, owner) = (store.clone(), owner.to_owned());
-                Ok(blocking(move || owned::take_over(&store, &owner)).await?.unwrap_or_else(|| Some(Vec::new())))
+                blocking(move || owned::take_over(&store, &owner, Some(Vec::new()))).await
             }
             Beside::Machine { path, gone } => {
                 let absent = gone.contains(owner).then(Vec::new);
                 let (path, owner) = (path.clone(), owner.to_owned());
-                Ok(blocking(move || owned::take_over(&path, &owner)).await?.unwrap_or(absent))
+                blocking(move || owned::take_over(&path, &owner, absent)).await
             }
         }
     }

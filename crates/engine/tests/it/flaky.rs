@@ -18,7 +18,7 @@ use onbehalf_engine::{
     time::Timestamp,
 };
 
-use crate::shared::there;
+use crate::network::there;
 
 /// Who is told of every commit, and may hold it up.
 #[async_trait]
@@ -45,13 +45,6 @@ impl<S: ?Sized> std::fmt::Debug for Flaky<S> {
 }
 
 impl<S: ?Sized> Flaky<S> {
-    pub(crate) fn new(store: S) -> Self
-    where
-        S: Sized,
-    {
-        Self::of(Arc::new(store), None, Duration::ZERO)
-    }
-
     /// A store with someone who watches it, or without, whose clock is ahead by so much.
     pub(crate) fn of(store: Arc<S>, watch: Option<Arc<dyn Watch>>, ahead: Duration) -> Self {
         Self { store, full: AtomicBool::new(false), busy: AtomicBool::new(false), watch, ahead }

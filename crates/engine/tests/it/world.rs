@@ -23,8 +23,9 @@ use url::Url;
 
 use crate::{
     flaky::Flaky,
+    network::on_postgres,
     provider::Provider,
-    shared::{fresh, journal_of, of_folder, on_postgres},
+    shared::{fresh, journal_of, of_folder},
 };
 
 /// What outlives a process.

@@ -61,13 +61,13 @@ pub(super) fn open(store: &Path, owner: &str) -> Result<(Arc<Shared>, Vec<Entry>
     Ok((shared, left, gone))
 }
 
-/// What the instance `owner` left, if it is gone, or nothing while its journal is somebody's; and nothing at all where
-/// there is no journal of that name.
-pub(super) fn take_over(store: &Path, owner: &str) -> Result<Option<Option<Vec<Entry>>>> {
+/// What the instance `owner` left, if it is gone; nothing while its journal is somebody's. `absent` is what it means that
+/// there is none of that name.
+pub(super) fn take_over(store: &Path, owner: &str, absent: Option<Vec<Entry>>) -> Result<Option<Vec<Entry>>> {
     Ok(match look(&named(store, owner)?)? {
-        Found::Owned => Some(None),
-        Found::Nothing => None,
-        Found::Left(_, entries) => Some(Some(entries)),
+        Found::Owned => None,
+        Found::Nothing => absent,
+        Found::Left(_, entries) => Some(entries),
     })
 }
 

@@ -29,7 +29,7 @@ const POOL_SIZE: usize = 10;
 /// The address of a PostgreSQL store, read from its URL.
 #[derive(Clone)]
 pub struct Address {
-    pub(super) config: Config,
+    pub(super) config: Box<Config>,
     /// The tables' schema: lower-case letters, digits and `_`.
     pub(super) schema: String,
     pub(super) pool_size: usize,
@@ -87,7 +87,7 @@ impl Address {
             config.application_name("onbehalf");
         }
         Ok(Self {
-            config,
+            config: Box::new(config),
             schema: parameters.schema.unwrap_or_else(|| SCHEMA.into()),
             pool_size: parameters.pool_size.unwrap_or(POOL_SIZE),
             root_certificates: parameters.sslrootcert,

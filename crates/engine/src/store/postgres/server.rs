@@ -81,7 +81,7 @@ impl Server {
             _ => Some(Tls::new(address.root_certificates.as_deref())?),
         };
         let timeouts = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: None };
-        let connector = Connector { config: address.config.clone(), tls };
+        let connector = Connector { config: (*address.config).clone(), tls };
         let pool = managed::Pool::builder(connector).max_size(address.pool_size).timeouts(timeouts);
         let pool = pool.runtime(Runtime::Tokio1).build();
         let pool = pool.map_err(|_| Error::Internal { reason: "the pool has no runtime".into() })?;
