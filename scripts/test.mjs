@@ -22,7 +22,7 @@ const runners = {
     skipped: /^test result:.* (\d+) ignored/gm,
   },
   postgres: {
-    command: ['cargo', ['test', '--package', 'onbehalf-engine', '--test', 'it', '--no-fail-fast']],
+    command: ['cargo', ['test', '--package', 'onbehalf-engine', '--test', 'it', '--test', 'kills', '--no-fail-fast']],
     env: { ONBEHALF_TEST_STORE: 'postgres' },
     needs: 'ONBEHALF_TEST_POSTGRES',
     passed: /^test result:.* (\d+) passed/gm,

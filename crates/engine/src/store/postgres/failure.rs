@@ -27,6 +27,8 @@ fn by_code(code: &str, at: &str) -> Error {
         "42P01" | "42703" | "42P07" | "3F000" => Error::StoreCorrupt { path: at.into() },
         "53200" => failed("the database server has no memory left"),
         "28000" | "28P01" => failed("the database server refused the user or the password"),
+        // protocol_violation: how PgBouncer refuses who logs in
+        "08P01" => failed("a pooler before the database server refused the user, the password or the database"),
         "3D000" => failed("the database does not exist"),
         // data_corrupted, index_corrupted
         "XX001" | "XX002" => Error::StoreCorrupt { path: at.into() },
@@ -98,6 +100,7 @@ mod tests {
             ("42P07", "STORE_CORRUPT"),
             ("XX001", "STORE_CORRUPT"),
             ("28P01", "STORE_FAILED"),
+            ("08P01", "STORE_FAILED"),
             ("3D000", "STORE_FAILED"),
             ("53200", "STORE_FAILED"),
             ("57P01", "STORE_UNREACHABLE"),
