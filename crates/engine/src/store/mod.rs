@@ -187,6 +187,37 @@ pub struct FlowRow {
     pub mac: Vec<u8>,
 }
 
+/// Something that a commit has left to be sent, until it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Whose; the first part of the key.
+    pub organization: String,
+    /// Random; the second part of the key.
+    pub id: String,
+    /// What it is: `revocation`.
+    pub kind: String,
+    /// The connection that it was sent for, which may be gone.
+    pub connection_id: String,
+    /// The account that it was sent for, which may be gone.
+    pub account_id: String,
+    /// What became of it, in the words of whoever sends it.
+    pub status: String,
+    /// Everything that is neither a column nor a secret, as JSON.
+    pub facts: String,
+    /// What is to be sent, sealed.
+    pub held: Option<Vec<u8>>,
+    /// When it is sent, or sent again; nothing when it is over. Indexed.
+    pub next_try: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// Grows by one with every write.
+    pub version: i64,
+    /// The codec's MAC over the columns.
+    pub mac: Vec<u8>,
+}
+
 /// How a connection is found.
 #[derive(Debug, Clone, Copy)]
 pub enum ConnectionKey<'a> {
@@ -341,6 +372,22 @@ pub enum Change {
         /// The connection's id.
         connection_id: String,
     },
+    /// Conflicts while the connection has accounts: for what ends with the last of them.
+    RequireNoAccounts {
+        /// Whose.
+        organization: String,
+        /// The connection's id.
+        connection_id: String,
+    },
+    /// Leaves something to be sent.
+    InsertOutbox(OutboxRow),
+    /// Overwrites what is to be sent, or was.
+    ReplaceOutbox(OutboxRow),
+    /// Deletes what was over before this moment, of every organization.
+    ForgetOutbox {
+        /// The moment.
+        before: Timestamp,
+    },
     /// Adds a flow. Conflicts when its id or one of its hashes is taken, or there is no such account.
     InsertFlow(FlowRow),
     /// Overwrites a flow.
@@ -369,6 +416,7 @@ impl Change {
             Self::InsertFlow(flow) => flow.held.is_some(),
             // Undone, they are taken to be under way still, which costs a wait.
             Self::ForgetFlows { .. }
+            | Self::ForgetOutbox { .. }
             | Self::ReleaseLease { .. }
             | Self::SetFault(_)
             | Self::PostponeFault { .. }
@@ -436,6 +484,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// At most `limit` accounts of a connection that are due at `now`, the earliest first.
     async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>>;
+
+    /// At most `limit` rows of one kind in the outbox, ordered by id, after the id `after`.
+    async fn outbox(&self, organization: &str, kind: &str, after: Option<&str>, limit: u32) -> Result<Vec<OutboxRow>>;
+
+    /// At most `limit` rows of the outbox that are due at `now`, the earliest first; of all organizations, since whoever
+    /// sends them does so for all.
+    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>>;
 
     /// The time on the store's clock, by which leases end: one for all processes that share the store, and one that is
     /// never set.

@@ -19,6 +19,7 @@ mod provider;
 mod proxy;
 mod refresh;
 mod restart;
+mod revocation;
 mod rows;
 mod static_world;
 mod streaming;

@@ -1,5 +1,5 @@
 //! Every statement that reads or writes rows, in one place, so that one test can read them all: each names the
-//! organization, save those that find a flow by a hash, forget old flows, or plan refreshes.
+//! organization, save those that find a flow by a hash, forget what is old, plan refreshes, or send what is due.
 //!
 //! A row's columns are listed in the order of its struct's fields, and the parameters of INSERT and UPDATE are numbered
 //! in that order too, so that one list of values serves both.
@@ -122,6 +122,29 @@ pub(super) const LANES: &str = "SELECT organization, id,
 
 pub(super) const DUE: &str = "SELECT id, refresh_at FROM accounts
     WHERE organization = ?1 AND connection_id = ?2 AND refresh_at <= ?3 ORDER BY refresh_at LIMIT ?4";
+
+pub(super) const REQUIRE_NO_ACCOUNTS: &str =
+    "SELECT 1 FROM accounts WHERE organization = ?1 AND connection_id = ?2 LIMIT 1";
+
+pub(super) const OUTBOX: &str = "SELECT organization, id, kind, connection_id, account_id, status, facts, held,
+        next_try, created_at, updated_at, version, mac
+    FROM outbox WHERE organization = ?1 AND kind = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+
+pub(super) const OUTBOX_DUE: &str = "SELECT organization, id, kind, connection_id, account_id, status, facts, held,
+        next_try, created_at, updated_at, version, mac
+    FROM outbox WHERE next_try <= ?1 ORDER BY next_try LIMIT ?2";
+
+pub(super) const INSERT_OUTBOX: &str = "INSERT INTO outbox
+    (organization, id, kind, connection_id, account_id, status, facts, held, next_try, created_at, updated_at, version,
+        mac)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+
+pub(super) const REPLACE_OUTBOX: &str = "UPDATE outbox
+    SET kind = ?3, connection_id = ?4, account_id = ?5, status = ?6, facts = ?7, held = ?8, next_try = ?9,
+        created_at = ?10, updated_at = ?11, version = ?12, mac = ?13
+    WHERE organization = ?1 AND id = ?2 AND version = ?12 - 1";
+
+pub(super) const FORGET_OUTBOX: &str = "DELETE FROM outbox WHERE next_try IS NULL AND updated_at < ?1";
 
 pub(super) const INSERT_FLOW: &str = "INSERT INTO flows
     (organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held, expires_at,
