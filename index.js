@@ -123,6 +123,7 @@ module.exports.getOrCreateConnectedAccount = actions.getOrCreateConnectedAccount
 module.exports.getToken = actions.getToken
 module.exports.listConnectedAccounts = actions.listConnectedAccounts
 module.exports.listConnections = actions.listConnections
+module.exports.listRevocations = actions.listRevocations
 module.exports.request = actions.request
 module.exports.updateConnectedAccount = actions.updateConnectedAccount
 module.exports.upsertConnectedAccount = actions.upsertConnectedAccount

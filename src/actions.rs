@@ -12,15 +12,18 @@ use onbehalf_engine::{
 
 use crate::{
     answers::{
-        AccessToken, AuthorizationLink, ConnectedAccountList, ConnectedAccountResponse, ConnectionList, UserVerified,
+        AccessToken, AuthorizationLink, ConnectedAccountList, ConnectedAccountResponse, ConnectionList, RevocationList,
+        UserVerified,
     },
-    asked::{AccountUpdate, ConnectionQuery, NewAccount, Sending, TokenWanted, Verification},
+    asked::{
+        AccountRemoval, AccountUpdate, ConnectionQuery, NewAccount, RevocationQuery, Sending, TokenWanted, Verification,
+    },
     call::{Call, attempt, call},
     exit::enlist,
     instance::Instance,
     options::{
-        AccountListOptions, AccountOptions, AccountUpdateOptions, ConnectionListOptions, LinkOptions,
-        NewAccountOptions, RequestOptions, TokenOptions, VerifyOptions,
+        AccountListOptions, AccountOptions, AccountRemovalOptions, AccountUpdateOptions, ConnectionListOptions,
+        LinkOptions, NewAccountOptions, RequestOptions, RevocationListOptions, TokenOptions, VerifyOptions,
     },
     promise::{Abandoned, promise},
     response::ApiResponse,
@@ -191,17 +194,24 @@ impl Actions {
         )
     }
 
-    /// Deletes a connected account with its credential.
-    #[napi(ts_args_type = "options: AccountOptions & CallOptions", ts_return_type = "Promise<void>")]
+    /// Deletes a connected account with its credential. What the person granted is revoked at the provider, soon and until
+    /// the provider has taken it: `listRevocations` shows how far it is.
+    #[napi(ts_args_type = "options: AccountRemovalOptions & CallOptions", ts_return_type = "Promise<void>")]
     pub fn delete_connected_account<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
-        call::<AccountOptions, _, _, _, _>(env, &self.instance, options, |engine, account: AccountRef| async move {
-            engine.delete_account(&account).await
-        })
+        call::<AccountRemovalOptions, _, _, _, _>(
+            env,
+            &self.instance,
+            options,
+            |engine, removal: AccountRemoval| async move {
+                engine.delete_account(&removal.account, removal.at_provider).await
+            },
+        )
     }
 
-    /// Destroys a connected account's credential and keeps the account.
+    /// Destroys a connected account's credential and keeps the account. What the person granted is revoked, as by
+    /// `deleteConnectedAccount`.
     #[napi(
-        ts_args_type = "options: AccountOptions & CallOptions",
+        ts_args_type = "options: AccountRemovalOptions & CallOptions",
         ts_return_type = "Promise<ConnectedAccountResponse>"
     )]
     pub fn disconnect_connected_account<'env>(
@@ -209,9 +219,31 @@ impl Actions {
         env: &'env Env,
         options: Unknown<'_>,
     ) -> Result<PromiseRaw<'env, ConnectedAccountResponse>> {
-        call::<AccountOptions, _, _, _, _>(env, &self.instance, options, |engine, account: AccountRef| async move {
-            engine.disconnect_account(&account).await
-        })
+        call::<AccountRemovalOptions, _, _, _, _>(
+            env,
+            &self.instance,
+            options,
+            |engine, removal: AccountRemoval| async move {
+                engine.disconnect_account(&removal.account, removal.at_provider).await
+            },
+        )
+    }
+
+    /// Grants that are being taken back at their providers, and for thirty days those that were, page by page.
+    #[napi(ts_args_type = "options?: RevocationListOptions & CallOptions", ts_return_type = "Promise<RevocationList>")]
+    pub fn list_revocations<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, RevocationList>> {
+        call::<RevocationListOptions, _, _, _, _>(
+            env,
+            &self.instance,
+            options,
+            |engine, query: RevocationQuery| async move {
+                engine.revocations(&query.organization, query.page_size, query.page_token.as_deref()).await
+            },
+        )
     }
 
     /// Connected accounts, page by page.

@@ -10,14 +10,16 @@ use onbehalf_engine::{
     connections::{ConnectionPatch, NewConnection},
     names::{ConnectionName, Identifier, Organization},
     proxy::{Body, ProxyRequest, Upload},
+    revocation::AtProvider,
     secret::Secret,
 };
 
 use crate::decode::Date;
 use crate::options::{
-    AccountListOptions, AccountOptions, AccountUpdateOptions, AuthorizationOption, ConnectionListOptions,
-    ConnectionOptions, ConnectionPatchOptions, ConnectionRefOptions, ConnectorRefOptions, LinkOptions,
-    NewAccountOptions, NewConnectionOptions, NoOptions, RequestOptions, TokenOptions, VerifyOptions,
+    AccountListOptions, AccountOptions, AccountRemovalOptions, AccountUpdateOptions, AuthorizationOption,
+    ConnectionListOptions, ConnectionOptions, ConnectionPatchOptions, ConnectionRefOptions, ConnectionRemovalOptions,
+    ConnectorRefOptions, LinkOptions, NewAccountOptions, NewConnectionOptions, NoOptions, RequestOptions,
+    RevocationListOptions, TokenOptions, VerifyOptions,
 };
 
 /// How long a token must be valid when the caller does not say.
@@ -45,6 +47,25 @@ pub(crate) struct ConnectionRef {
 
 /// A page of connections.
 pub(crate) struct ConnectionQuery {
+    pub(crate) organization: Organization,
+    pub(crate) page_size: Option<u32>,
+    pub(crate) page_token: Option<String>,
+}
+
+/// An account that loses its credential.
+pub(crate) struct AccountRemoval {
+    pub(crate) account: AccountRef,
+    pub(crate) at_provider: AtProvider,
+}
+
+/// A connection to delete.
+pub(crate) struct ConnectionRemoval {
+    pub(crate) connection: ConnectionRef,
+    pub(crate) at_provider: AtProvider,
+}
+
+/// A page of revocations.
+pub(crate) struct RevocationQuery {
     pub(crate) organization: Organization,
     pub(crate) page_size: Option<u32>,
     pub(crate) page_token: Option<String>,
@@ -106,6 +127,25 @@ impl TryFrom<NewAccountOptions> for NewAccount {
             brought: options.authorization_details.map(Brought::try_from).transpose()?,
         })
     }
+}
+
+impl TryFrom<AccountRemovalOptions> for AccountRemoval {
+    type Error = Error;
+
+    fn try_from(options: AccountRemovalOptions) -> Result<Self> {
+        let account = AccountOptions {
+            connection_name: options.connection_name,
+            identifier: options.identifier,
+            connected_account_id: options.connected_account_id,
+            organization_id: options.organization_id,
+        };
+        Ok(Self { account: account.try_into()?, at_provider: at_provider(options.revoke) })
+    }
+}
+
+/// What becomes of a grant; it is revoked unless the caller says otherwise.
+fn at_provider(revoke: Option<bool>) -> AtProvider {
+    if revoke.unwrap_or(true) { AtProvider::Revoke } else { AtProvider::Leave }
 }
 
 impl TryFrom<AccountUpdateOptions> for AccountUpdate {
@@ -313,6 +353,28 @@ impl TryFrom<ConnectionRefOptions> for ConnectionRef {
         Ok(Self {
             organization: organization(options.organization_id)?,
             name: ConnectionName::parse(&options.connection_name)?,
+        })
+    }
+}
+
+impl TryFrom<ConnectionRemovalOptions> for ConnectionRemoval {
+    type Error = Error;
+
+    fn try_from(options: ConnectionRemovalOptions) -> Result<Self> {
+        let ConnectionRemovalOptions { connection_name, organization_id, revoke } = options;
+        let connection = ConnectionRefOptions { connection_name, organization_id }.try_into()?;
+        Ok(Self { connection, at_provider: at_provider(revoke) })
+    }
+}
+
+impl TryFrom<RevocationListOptions> for RevocationQuery {
+    type Error = Error;
+
+    fn try_from(options: RevocationListOptions) -> Result<Self> {
+        Ok(Self {
+            organization: organization(options.organization_id)?,
+            page_size: options.page_size,
+            page_token: options.page_token,
         })
     }
 }

@@ -8,12 +8,12 @@ use onbehalf_engine::connections::NewConnection;
 
 use crate::{
     answers::{ConnectionDetails, ConnectionList, ConnectorDetails, ConnectorList},
-    asked::{ConnectionChange, ConnectionQuery, ConnectionRef, ConnectorRef, Nothing},
+    asked::{ConnectionChange, ConnectionQuery, ConnectionRef, ConnectionRemoval, ConnectorRef, Nothing},
     call::call,
     instance::Instance,
     options::{
-        ConnectionListOptions, ConnectionPatchOptions, ConnectionRefOptions, ConnectorRefOptions, NewConnectionOptions,
-        NoOptions,
+        ConnectionListOptions, ConnectionPatchOptions, ConnectionRefOptions, ConnectionRemovalOptions,
+        ConnectorRefOptions, NewConnectionOptions, NoOptions,
     },
 };
 
@@ -103,15 +103,18 @@ impl Connections {
     }
 
     /// Deletes a connection with its connected accounts and their credentials. One that `connections` of the options
-    /// declares is made anew, without accounts, when it is next named.
-    #[napi(ts_args_type = "options: ConnectionRefOptions & CallOptions", ts_return_type = "Promise<void>")]
+    /// declares is made anew, without accounts, when it is next named. What their people granted is revoked at
+    /// the provider, as by `actions.deleteConnectedAccount`. Of many accounts some may be left after a failure: calling
+    /// again goes on.
+    #[napi(ts_args_type = "options: ConnectionRemovalOptions & CallOptions", ts_return_type = "Promise<void>")]
     pub fn delete<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
-        call::<ConnectionRefOptions, _, _, _, _>(
+        call::<ConnectionRemovalOptions, _, _, _, _>(
             env,
             &self.instance,
             options,
-            |engine, connection: ConnectionRef| async move {
-                engine.delete_connection(&connection.organization, &connection.name).await
+            |engine, removal: ConnectionRemoval| async move {
+                let ConnectionRemoval { connection, at_provider } = removal;
+                engine.delete_connection(&connection.organization, &connection.name, at_provider).await
             },
         )
     }

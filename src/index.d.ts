@@ -31,6 +31,7 @@ export declare const getOrCreateConnectedAccount: Actions['getOrCreateConnectedA
 export declare const getToken: Actions['getToken']
 export declare const listConnectedAccounts: Actions['listConnectedAccounts']
 export declare const listConnections: Actions['listConnections']
+export declare const listRevocations: Actions['listRevocations']
 export declare const request: Actions['request']
 export declare const updateConnectedAccount: Actions['updateConnectedAccount']
 export declare const upsertConnectedAccount: Actions['upsertConnectedAccount']

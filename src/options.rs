@@ -133,6 +133,25 @@ pub struct AccountOptions {
     pub organization_id: Option<String>,
 }
 
+/// Which connected account loses its credential, and what becomes of the grant at the provider.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AccountRemovalOptions {
+    /// The connection's name, such as `gmail`.
+    pub connection_name: Option<String>,
+    /// Your app's own id of the person.
+    pub identifier: Option<String>,
+    /// The connected account's id, `ca_…`, instead of the two.
+    pub connected_account_id: Option<String>,
+    /// The tenant of your app that the account belongs to, where it has several.
+    pub organization_id: Option<String>,
+    /// Whether to revoke at the provider what the person granted. Some providers (Google, GitHub) end every grant of the
+    /// person to your app with it: pass `false` where another connection with the same client id must go on.
+    /// @default true
+    pub revoke: Option<bool>,
+}
+
 /// A connected account to make, and the credential to put into it.
 #[napi(object, object_from_js = false, object_to_js = false)]
 #[derive(Deserialize)]
@@ -254,6 +273,20 @@ pub struct ConnectionListOptions {
     pub organization_id: Option<String>,
     /// 1 to 100.
     /// @default 30
+    pub page_size: Option<u32>,
+    /// `nextPageToken` of the page before.
+    pub page_token: Option<String>,
+}
+
+/// Which page of revocations to list.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RevocationListOptions {
+    /// The tenant of your app, where it has several.
+    pub organization_id: Option<String>,
+    /// 1 to 100.
+    /// @default 10
     pub page_size: Option<u32>,
     /// `nextPageToken` of the page before.
     pub page_token: Option<String>,
@@ -395,6 +428,20 @@ pub struct ConnectionRefOptions {
     pub connection_name: String,
     /// The tenant of your app, where it has several.
     pub organization_id: Option<String>,
+}
+
+/// Which connection is deleted, and what becomes of its grants at the provider.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConnectionRemovalOptions {
+    /// The connection's name.
+    pub connection_name: String,
+    /// The tenant of your app, where it has several.
+    pub organization_id: Option<String>,
+    /// Whether to revoke at the provider what its people granted.
+    /// @default true
+    pub revoke: Option<bool>,
 }
 
 /// Which connector is meant.

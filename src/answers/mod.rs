@@ -1,6 +1,7 @@
 //! What JavaScript gets: one struct an answer, which is also its TypeScript. What is not there is `undefined`.
 
 mod connections;
+mod revocations;
 
 use indexmap::IndexMap;
 use napi::{
@@ -16,7 +17,10 @@ use onbehalf_engine::{
 };
 use url::Url;
 
-pub use self::connections::{ConnectionDetails, ConnectionList, ConnectorDetails, ConnectorList};
+pub use self::{
+    connections::{ConnectionDetails, ConnectionList, ConnectorDetails, ConnectorList},
+    revocations::RevocationList,
+};
 
 /// A moment, which JavaScript has as a `Date`.
 pub struct Moment(pub(crate) Timestamp);

@@ -26,6 +26,7 @@ use crate::{
     events::Subscribers,
     random::{Random, SystemRandom},
     refresh::{Flights, Pace, Refresher, Timing},
+    revocation::Sender,
     rows::Rows,
     settings::{Checked, Settings, StoreLocation, UserVerification},
     store::{
@@ -87,6 +88,7 @@ pub struct Engine {
     pub(crate) pace: Pace,
     pub(crate) refresh_timing: Timing,
     pub(crate) refresher: Refresher,
+    pub(crate) revocations_sender: Sender,
     /// Slots of journals whose entries no key of ours opens.
     unreadable: Mutex<Vec<Slot>>,
     pub(crate) subscribers: Subscribers,
@@ -174,6 +176,7 @@ impl Engine {
             pace: Pace::new(random),
             refresh_timing: settings.refresh.timing,
             refresher: Refresher::default(),
+            revocations_sender: Sender::default(),
             unreadable: Mutex::default(),
             subscribers: Subscribers::default(),
             changed: Notify::new(),
@@ -186,6 +189,7 @@ impl Engine {
         if engine.journal.is_shared() {
             engine.patrol();
         }
+        engine.send_revocations();
         if settings.refresh.background {
             engine.refresh_in_background();
         }

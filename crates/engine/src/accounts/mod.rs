@@ -15,7 +15,8 @@ use crate::{
     names::{ConnectionName, Identifier, Organization},
     page::{self, Page},
     refresh::Need,
-    rows::{Credential, StoredAccount, Tokens},
+    revocation::AtProvider,
+    rows::{Credential, StoredAccount, StoredConnection, Tokens},
     secret::Secret,
     store::{AccountFilter, Change, Commit, ConnectionKey},
     time::Timestamp,
@@ -271,43 +272,71 @@ impl Engine {
         Ok(AccountPage { accounts, next_page_token: next })
     }
 
-    /// Deletes the account with its credential and the flows under way.
-    pub async fn delete_account(self: &Arc<Self>, account: &AccountRef) -> Result<()> {
+    /// Deletes the account with its credential and the flows under way. What the person granted is revoked at the provider,
+    /// unless it is to be left: soon, and again until it is taken ([`Engine::revocations`]).
+    ///
+    /// # Errors
+    /// `CONNECTED_ACCOUNT_NOT_FOUND`. `STORE_BUSY` while another process refreshes the account and does not come to an
+    /// end; nothing was deleted then.
+    pub async fn delete_account(self: &Arc<Self>, account: &AccountRef, at_provider: AtProvider) -> Result<()> {
         self.ensure_open()?;
         loop {
-            let (_, stored) = self.stored_account(account).await?;
+            let (connection, stored) = self.stored_account(account).await?;
+            let mut changes = self.removal(&connection, &stored, at_provider).await?;
             let id = stored.id.clone();
-            let change = Change::DeleteAccount {
+            changes.push(Change::DeleteAccount {
                 organization: stored.organization.as_str().into(),
                 id: stored.id,
                 version: stored.version,
-            };
-            if self.rows.store.commit(vec![change]).await? == Commit::Applied {
+            });
+            if self.rows.store.commit(changes).await? == Commit::Applied {
                 self.forget_refresh(&id);
+                self.revocations_sender.hear();
                 self.announce();
                 return Ok(());
             }
         }
     }
 
-    /// Destroys the credential and keeps the account.
-    pub async fn disconnect_account(&self, account: &AccountRef) -> Result<Account> {
+    /// Destroys the credential and keeps the account. What the person granted is revoked, as by
+    /// [`delete_account`](Self::delete_account).
+    ///
+    /// # Errors
+    /// Those of [`delete_account`](Self::delete_account).
+    pub async fn disconnect_account(
+        self: &Arc<Self>,
+        account: &AccountRef,
+        at_provider: AtProvider,
+    ) -> Result<Account> {
         self.ensure_open()?;
-        let (_, stored) = self.stored_account(account).await?;
-        self.change_account(&stored.organization, &stored.id, |account| {
-            account.status = Status::Disconnected;
-            account.cell = None;
-            account.expires_at = None;
-            account.refresh_at = None;
-            account.facts.reason = Some("disconnected".into());
-            account.facts.verifying_until = None;
-            // What an exchange or a refresh under way brings is no longer wanted.
-            account.facts.grants += 1;
-            account.facts.request_epoch += 1;
-            account.facts.token_epoch = account.facts.request_epoch;
-        })
-        .await?;
+        loop {
+            let (connection, mut stored) = self.stored_account(account).await?;
+            let with = self.removal(&connection, &stored, at_provider).await?;
+            stored.disconnect();
+            stored.updated_at = self.clock.now();
+            if self.commit_account(&stored, with).await? == Commit::Applied {
+                self.revocations_sender.hear();
+                break;
+            }
+        }
         self.account(account).await
+    }
+
+    /// What else is committed when the account's credential is removed.
+    pub(crate) async fn removal(
+        self: &Arc<Self>,
+        connection: &StoredConnection,
+        account: &StoredAccount,
+        at_provider: AtProvider,
+    ) -> Result<Vec<Change>> {
+        if at_provider == AtProvider::Leave || account.cell.is_none() {
+            return Ok(Vec::new());
+        }
+        // A refresh under way brings a token that is not in the store yet. The commit is met by one that begins later.
+        if self.is_being_refreshed(account).await? {
+            self.refresh_settled(account).await?;
+        }
+        self.revocation_of(connection, account).await
     }
 }
 

@@ -128,13 +128,17 @@ impl Method {
         reasons.into_iter().chain(reasons_of_oauth).find(|(holds, _)| *holds).map_or(Ok(()), |(_, reason)| Err(reason))
     }
 
-    /// What its kind needs and its file does not say.
+    /// What its kind needs and its file does not say, or says twice.
     pub(super) fn missing_parts(&self) -> impl Iterator<Item = &'static str> {
         let is_oauth2 = self.kind == MethodKind::Oauth2 && self.issuer.is_none() && self.resource.is_none();
         let redirects = is_oauth2 && self.grant == Grant::AuthorizationCode;
         let parts = [
             (redirects && self.authorize_url.is_none(), "`authorize_url` is missing (or `issuer`, `resource`)"),
             (is_oauth2 && self.token_url.is_none(), "`token_url` is missing (or `issuer`, `resource`)"),
+            (
+                self.revoke.is_some() && self.revoke_url.is_some(),
+                "a grant is revoked by `revoke` or at `revoke_url`, not both",
+            ),
             (self.kind == MethodKind::Exchange && self.steps.is_empty(), "an exchange needs `steps`"),
             (self.kind == MethodKind::Jwt && self.jwt.is_none(), "a `jwt` method needs a `jwt` table"),
             (self.kind == MethodKind::Signed && self.signer.is_none(), "a signed method needs a `signer`"),

@@ -81,6 +81,12 @@ fn each_rule_names_its_line_and_the_mend() {
             "`authorize_url` is missing",
         ),
         (Incomplete, format!("{HEAD}[auth.exchange]"), 4, "needs `steps`"),
+        (
+            Incomplete,
+            tail("revoke_url = 'https://acme.test/r'\nrevoke = { url = 'https://acme.test/r' }"),
+            4,
+            "not both",
+        ),
         (Incomplete, format!("{HEAD}[auth.jwt]"), 4, "needs a `jwt` table"),
         (Incomplete, format!("{HEAD}[auth.signed]"), 4, "needs a `signer`"),
         (

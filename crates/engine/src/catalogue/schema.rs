@@ -179,6 +179,8 @@ pub struct Method {
     pub then: Vec<Step>,
     /// What replaces a refresh.
     pub renew: Option<Step>,
+    /// What revokes a grant, at providers that do not speak RFC 7009; instead of `revoke_url`.
+    pub revoke: Option<Step>,
     /// Engine code by name.
     pub signer: Option<Signer>,
     /// Where the credential goes; the kind's usual place unless given ([`Method::with_presets`]).

@@ -77,7 +77,8 @@ pub(super) fn of_method<'c>(name: &'c str, method: &'c Method) -> Vec<Used<'c>> 
     let steps = method.steps.iter().map(|step| ("steps", step));
     let then = method.then.iter().map(|step| ("then", step));
     let renew = method.renew.iter().map(|step| ("renew", step));
-    for (list, step) in steps.chain(then).chain(renew) {
+    let revoke = method.revoke.iter().map(|step| ("revoke", step));
+    for (list, step) in steps.chain(then).chain(renew).chain(revoke) {
         all.extend(step_templates(&[&base[..], &[list]].concat(), step));
     }
     all

@@ -28,7 +28,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) method: &'a Method,
     pub(crate) connection: &'a StoredConnection,
     redirect_uri: Url,
-    loopback: Loopback,
+    pub(super) loopback: Loopback,
     /// Of the app's own registration with the provider; a static credential needs none.
     client_id: Option<&'a str>,
     /// Which of the app's secrets goes out.
@@ -245,7 +245,23 @@ impl<'a> Setup<'a> {
         kept.filter_map(|(name, source)| Some((name.clone(), value_of(source, tokens)?.into()))).collect()
     }
 
-    fn values_with(&self, kept: &IndexMap<String, String>, credential: Option<&Credential>) -> Values {
+    /// Where tokens are revoked (RFC 7009). An environment of the app's own has the endpoints that it names alone.
+    pub(super) fn revoke_endpoint(&self) -> Result<Option<Url>> {
+        match (&self.connection.config.endpoints.revoke_url, &self.method.revoke_url) {
+            (Some(url), _) => Ok(Some(url.clone())),
+            (None, Some(template)) if !self.has_own_endpoints() => {
+                Ok(Some(template.render_url(&self.values, self.loopback)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether tokens come from another place than the connector's, so that they must not be sent to the connector's.
+    pub(super) fn has_own_endpoints(&self) -> bool {
+        self.connection.config.endpoints.token_url.is_some()
+    }
+
+    pub(super) fn values_with(&self, kept: &IndexMap<String, String>, credential: Option<&Credential>) -> Values {
         let mut values = self.values.clone();
         for (name, value) in kept {
             values.set(name, value);
@@ -286,8 +302,15 @@ impl<'a> Setup<'a> {
     }
 
     fn filled(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>> {
-        let fill =
-            |template: &Template| -> Result<String> { Ok(template.render(&self.values)?.expose_secret().to_owned()) };
+        self.filled_with(templates, &self.values)
+    }
+
+    pub(super) fn filled_with(
+        &self,
+        templates: &IndexMap<String, Template>,
+        values: &Values,
+    ) -> Result<IndexMap<String, String>> {
+        let fill = |template: &Template| -> Result<String> { Ok(template.render(values)?.expose_secret().to_owned()) };
         templates.iter().map(|(name, template)| Ok((name.clone(), fill(template)?))).collect()
     }
 }

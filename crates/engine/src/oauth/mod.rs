@@ -8,12 +8,14 @@
 //! 3. [`token_request::exchange`] and, later, [`token_request::refresh`] make the requests to the token endpoint.
 //! 4. [`outcome::classify`] says what an answer means for the account, tokens included. When an answer breaks off,
 //!    [`token_response::salvage_refresh_token`] saves what had arrived.
+//! 5. [`revocation::request`] takes back what was granted.
 //!
 //! What providers say is never trusted: it is read leniently into strict types, and its texts stay data
 //! ([`provider_error::ProviderError`]).
 
 pub mod authorize;
 pub mod callback;
+pub(crate) mod client_request;
 pub mod document;
 mod expiry;
 pub mod issuer;
@@ -22,6 +24,7 @@ mod parameters;
 pub mod pkce;
 pub mod provider_error;
 pub mod retry_after;
+pub mod revocation;
 pub mod token_request;
 pub mod token_response;
 

@@ -1,14 +1,12 @@
 //! Requests to the token endpoint: a code for tokens, and a refresh token for new ones (RFC 6749 §4.1.3 and §6).
 
 use bytes::Bytes;
-use data_encoding::BASE64;
-use http::{HeaderName, HeaderValue, Method, Request, header};
-use indexmap::IndexMap;
-use url::Url;
+use http::Request;
 
 use super::{
-    ClientAuth, Encoding, Pkce, Registration,
-    parameters::{Guarded, Parameters, encode},
+    Pkce, Registration,
+    client_request::of_client,
+    parameters::{Guarded, Parameters},
     pkce::Verifier,
 };
 use crate::{
@@ -44,7 +42,7 @@ pub fn exchange(registration: &Registration, code: &Secret, verifier: Option<&Ve
     if let Some(verifier) = verifier {
         parameters.put("code_verifier", verifier.secret().expose_secret());
     }
-    build(registration, &registration.token_url, parameters, &registration.token_params, &EXCHANGE)
+    of_client(registration, &registration.token_url, parameters, Some((&registration.token_params, &EXCHANGE)))
 }
 
 /// The request that renews tokens with `refresh_token`.
@@ -62,111 +60,20 @@ pub fn refresh(registration: &Registration, refresh_token: &Secret) -> Result<Re
     parameters.put("grant_type", "refresh_token");
     parameters.put("refresh_token", refresh_token.expose_secret());
     let url = registration.refresh_url.as_ref().unwrap_or(&registration.token_url);
-    build(registration, url, parameters, &registration.refresh_params, &REFRESH)
-}
-
-fn build(
-    registration: &Registration,
-    url: &Url,
-    mut parameters: Parameters,
-    wishes: &IndexMap<String, String>,
-    guarded: &Guarded,
-) -> Result<Request<Bytes>> {
-    let secret = registration.client_secret.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
-    match registration.client_auth {
-        ClientAuth::Basic => {}
-        ClientAuth::None => parameters.put("client_id", &registration.client_id),
-        ClientAuth::Body => {
-            parameters.put("client_id", &registration.client_id);
-            parameters.put("client_secret", secret);
-        }
-        ClientAuth::PrivateKeyJwt => {
-            return Err(Error::NotSupported { what: "client authentication by `private_key_jwt`".into() });
-        }
-    }
-    parameters.apply(wishes, guarded)?;
-    let secret_in_parameters = parameters.contains("client_secret");
-    let parameters = parameters.rename(&registration.rename)?;
-
-    let (url, body) = encoded(registration.encoding, url, &parameters);
-    let uri = http::Uri::try_from(url.as_str()).map_err(|_| invalid("a token endpoint's URL cannot be called"))?;
-    let mut request = Request::new(Bytes::from(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri;
-    let headers = request.headers_mut();
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(content_type) = content_type(registration.encoding) {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
-    if registration.client_auth == ClientAuth::Basic {
-        headers.insert(header::AUTHORIZATION, basic(&registration.client_id, secret)?);
-    }
-    for (name, value) in &registration.token_headers {
-        let (name, value) = header(name, value)?;
-        // One way of client authentication in a request (RFC 6749 §2.3).
-        if name == header::AUTHORIZATION && (secret_in_parameters || headers.contains_key(&name)) {
-            return Err(invalid("`token_headers` may not authenticate beside `client_auth`"));
-        }
-        if name == header::CONTENT_TYPE {
-            return Err(invalid("`token_headers` may not set the content type; use `encode`"));
-        }
-        headers.insert(name, value);
-    }
-    Ok(request)
-}
-
-fn encoded(encoding: Encoding, url: &Url, parameters: &Parameters) -> (Url, String) {
-    let mut url = url.clone();
-    url.set_fragment(None);
-    match encoding {
-        Encoding::Form => (url, parameters.form()),
-        Encoding::Json => (url, parameters.json()),
-        // RFC 6749 §2.3.1 forbids secrets in a URL; a few providers read nothing else (Bullhorn).
-        Encoding::Query => {
-            let query = parameters.after(url.query());
-            url.set_query(Some(&query));
-            (url, String::new())
-        }
-    }
-}
-
-fn content_type(encoding: Encoding) -> Option<HeaderValue> {
-    match encoding {
-        Encoding::Form => Some(HeaderValue::from_static("application/x-www-form-urlencoded")),
-        Encoding::Json => Some(HeaderValue::from_static("application/json")),
-        Encoding::Query => None,
-    }
-}
-
-/// HTTP Basic, both halves encoded first so that a colon within them does no harm (RFC 6749 §2.3.1).
-fn basic(client_id: &str, client_secret: &str) -> Result<HeaderValue> {
-    let halves = format!("{}:{}", encode(client_id), encode(client_secret));
-    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64.encode(halves.as_bytes())))
-        .map_err(|_| invalid("the client credentials cannot be sent"))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
-    let unsendable = |_| invalid("`token_headers` holds a header that cannot be sent");
-    let name = HeaderName::try_from(name).map_err(|_| unsendable(()))?;
-    let mut value = HeaderValue::try_from(value).map_err(|_| unsendable(()))?;
-    value.set_sensitive(true);
-    Ok((name, value))
-}
-
-fn invalid(problem: &str) -> Error {
-    Error::ConnectorInvalid { problem: problem.into() }
+    of_client(registration, url, parameters, Some((&registration.refresh_params, &REFRESH)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
+    use data_encoding::BASE64;
+    use http::Method;
+    use indexmap::IndexMap;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::oauth::tests::registration;
+    use crate::oauth::{ClientAuth, Encoding, tests::registration};
 
     fn verifier() -> Verifier {
         Verifier::from_secret("verifier-canary".into())

@@ -145,6 +145,19 @@ impl StoredAccount {
         self.refresh_at = None;
     }
 
+    /// Destroys the credential. What an exchange or a refresh under way brings is no longer wanted.
+    pub(crate) fn disconnect(&mut self) {
+        self.status = Status::Disconnected;
+        self.cell = None;
+        self.expires_at = None;
+        self.refresh_at = None;
+        self.facts.reason = Some("disconnected".into());
+        self.facts.verifying_until = None;
+        self.facts.grants += 1;
+        self.facts.request_epoch += 1;
+        self.facts.token_epoch = self.facts.request_epoch;
+    }
+
     pub(crate) fn was_refreshed_within(&self, span: Duration, now: Timestamp) -> bool {
         self.facts.refreshed_at.is_some_and(|at| now < at.plus(span)) && !self.is_from_later_than(now)
     }

@@ -8,6 +8,7 @@ mod account;
 mod connection;
 mod credential;
 mod flow;
+mod revocation;
 
 use std::{
     collections::HashMap,
@@ -18,6 +19,7 @@ pub(crate) use account::{AccountFacts, StoredAccount};
 pub(crate) use connection::{ConnectionConfig, ConnectionSecrets, StoredConnection};
 pub(crate) use credential::{Credential, Tokens};
 pub(crate) use flow::{FlowFacts, FlowStatus, Held, Owner, StoredFlow, Submission};
+pub(crate) use revocation::{HeldRequest, REVOCATION, RevocationFacts, StoredRevocation};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -140,6 +142,10 @@ mod sealed {
             Some(secrets) => serializer.collect_seq(secrets.iter().map(ExposeSecret::expose_secret)),
             None => serializer.serialize_none(),
         }
+    }
+
+    pub(super) fn one<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.expose_secret())
     }
 
     pub(super) fn optional<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,6 +1,6 @@
 //! What is written to a store: changes, and what becomes of a commit of them.
 
-use super::row::{AccountRow, ConnectionRow, DataKeyRow, FaultRow, FlowRow, LeaseRow, Meta};
+use super::row::{AccountRow, ConnectionRow, DataKeyRow, FaultRow, FlowRow, LeaseRow, Meta, OutboxRow};
 use crate::time::Timestamp;
 
 /// One part of a commit.
@@ -106,6 +106,22 @@ pub enum Change {
         /// The connection's id.
         connection_id: String,
     },
+    /// Conflicts while the connection has accounts: for what ends with the last of them.
+    RequireNoAccounts {
+        /// Whose.
+        organization: String,
+        /// The connection's id.
+        connection_id: String,
+    },
+    /// Leaves something to be sent.
+    InsertOutbox(OutboxRow),
+    /// Overwrites what is to be sent, or was.
+    ReplaceOutbox(OutboxRow),
+    /// Deletes what was over before this moment, of every organization.
+    ForgetOutbox {
+        /// The moment.
+        before: Timestamp,
+    },
     /// Adds a flow. Conflicts when its id or one of its hashes is taken, or there is no such account.
     InsertFlow(FlowRow),
     /// Overwrites a flow.
@@ -134,6 +150,7 @@ impl Change {
             Self::InsertFlow(flow) => flow.held.is_some(),
             // Undone, they are taken to be under way still, which costs a wait.
             Self::ForgetFlows { .. }
+            | Self::ForgetOutbox { .. }
             | Self::ReleaseLease { .. }
             | Self::SetFault(_)
             | Self::PostponeFault { .. }

@@ -37,6 +37,8 @@ macro_rules! keeps_the_contract {
             a_lease_is_used_and_let_go_of_by_its_epoch
             lanes_and_what_is_due_are_found_across_organizations
             a_fault_is_postponed_by_one
+            what_is_to_be_sent_is_found_when_due_and_forgotten_when_over
+            a_connection_without_accounts_is_one_while_that_is_required
             the_version_changes_when_another_instance_commits
         }
     };
@@ -546,4 +548,63 @@ pub(super) async fn the_version_changes_when_another_instance_commits(place: &im
     let before = second.version().await.unwrap();
     fill(&*first).await;
     assert!(second.version().await.unwrap() != before);
+}
+
+fn message(id: &str, organization: &str, next_try: Option<i64>) -> OutboxRow {
+    OutboxRow {
+        organization: organization.into(),
+        id: id.into(),
+        kind: "revocation".into(),
+        connection_id: "conn_1".into(),
+        account_id: "ca_1".into(),
+        status: "pending".into(),
+        facts: "{}".into(),
+        held: Some(b"\0sealed".to_vec()),
+        next_try: next_try.map(at),
+        created_at: at(1),
+        updated_at: at(2),
+        version: 1,
+        mac: vec![3; 32],
+    }
+}
+
+pub(super) async fn what_is_to_be_sent_is_found_when_due_and_forgotten_when_over(place: &impl Place) {
+    let store = place.open().await;
+    let all = [
+        message("rev_1", "default", Some(30)),
+        message("rev_2", "other", Some(10)),
+        message("rev_3", "default", Some(20)),
+        message("rev_4", "default", None),
+    ];
+    for row in &all {
+        assert_eq!(store.commit(vec![Change::InsertOutbox(row.clone())]).await.unwrap(), Commit::Applied);
+    }
+    // The earliest first, whosever they are, and none that is over or not due yet.
+    let ids = |rows: Vec<OutboxRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+    assert_eq!(store.outbox_due(at(29), 10).await.unwrap(), [all[1].clone(), all[2].clone()]);
+    assert_eq!(ids(store.outbox_due(at(30), 1).await.unwrap()), ["rev_2"]);
+    // One organization's, in pages.
+    assert_eq!(ids(store.outbox("default", "revocation", None, 2).await.unwrap()), ["rev_1", "rev_3"]);
+    assert_eq!(ids(store.outbox("default", "revocation", Some("rev_3"), 2).await.unwrap()), ["rev_4"]);
+    assert_eq!(store.outbox("default", "another", None, 2).await.unwrap(), []);
+    // Of two who take the same, one has it.
+    let taken = OutboxRow { next_try: None, held: None, version: 2, updated_at: at(5), ..all[1].clone() };
+    assert_eq!(store.commit(vec![Change::ReplaceOutbox(taken.clone())]).await.unwrap(), Commit::Applied);
+    assert_eq!(store.commit(vec![Change::ReplaceOutbox(taken.clone())]).await.unwrap(), Commit::Conflict);
+    // Only what is over is forgotten, and not before its time.
+    assert_eq!(store.commit(vec![Change::ForgetOutbox { before: at(5) }]).await.unwrap(), Commit::Applied);
+    assert_eq!(store.outbox("other", "revocation", None, 2).await.unwrap(), [taken]);
+    assert_eq!(ids(store.outbox("default", "revocation", None, 9).await.unwrap()), ["rev_1", "rev_3"]);
+}
+
+pub(super) async fn a_connection_without_accounts_is_one_while_that_is_required(place: &impl Place) {
+    let store = place.open().await;
+    let require = || Change::RequireNoAccounts { organization: "default".into(), connection_id: "conn_1".into() };
+    let insert = |change| vec![Change::InsertConnection(connection("conn_1")), change];
+    assert_eq!(store.commit(insert(require())).await.unwrap(), Commit::Applied);
+    let with = Change::InsertAccount(account("ca_1", "conn_1"));
+    assert_eq!(store.commit(vec![with]).await.unwrap(), Commit::Applied);
+    assert_eq!(store.commit(vec![require()]).await.unwrap(), Commit::Conflict);
+    let without = Change::DeleteAccount { organization: "default".into(), id: "ca_1".into(), version: 1 };
+    assert_eq!(store.commit(vec![without, require()]).await.unwrap(), Commit::Applied);
 }

@@ -22,7 +22,7 @@ pub use self::{
     change::{Change, Commit},
     row::{
         AccountFilter, AccountKey, AccountRow, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowKey,
-        FlowRow, LaneRow, LeaseRow, Meta, PendingFlows,
+        FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows,
     },
 };
 use crate::{Result, time::Timestamp};
@@ -79,6 +79,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// At most `limit` accounts of a connection that are due at `now`, the earliest first.
     async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>>;
+
+    /// At most `limit` rows of one kind in the outbox, ordered by id, after the id `after`.
+    async fn outbox(&self, organization: &str, kind: &str, after: Option<&str>, limit: u32) -> Result<Vec<OutboxRow>>;
+
+    /// At most `limit` rows of the outbox that are due at `now`, the earliest first; of all organizations, since whoever
+    /// sends them does so for all.
+    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>>;
 
     /// The time on the store's clock, by which leases end: one for all processes that share the store, and one that is
     /// never set.

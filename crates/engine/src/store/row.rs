@@ -178,6 +178,37 @@ pub struct FlowRow {
     pub mac: Vec<u8>,
 }
 
+/// Something that a commit has left to be sent, until it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Whose; the first part of the key.
+    pub organization: String,
+    /// Random; the second part of the key.
+    pub id: String,
+    /// What it is: `revocation`.
+    pub kind: String,
+    /// The connection that it was sent for, which may be gone.
+    pub connection_id: String,
+    /// The account that it was sent for, which may be gone.
+    pub account_id: String,
+    /// What became of it, in the words of whoever sends it.
+    pub status: String,
+    /// Everything that is neither a column nor a secret, as JSON.
+    pub facts: String,
+    /// What is to be sent, sealed.
+    pub held: Option<Vec<u8>>,
+    /// When it is sent, or sent again; nothing when it is over. Indexed.
+    pub next_try: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// Grows by one with every write.
+    pub version: i64,
+    /// The codec's MAC over the columns.
+    pub mac: Vec<u8>,
+}
+
 /// How a connection is found.
 #[derive(Debug, Clone, Copy)]
 pub enum ConnectionKey<'a> {

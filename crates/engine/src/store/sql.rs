@@ -1,6 +1,6 @@
 //! Every statement that reads or writes rows, in one place, so that one test can read them all: each names the
-//! organization, save those that find a flow by a hash, forget old flows, or plan refreshes. SQLite and PostgreSQL take
-//! the same text; what is one's alone stands with it (`postgres/sql.rs`).
+//! organization, save those that find a flow by a hash, forget what is old, plan refreshes, or send what is due. SQLite and
+//! PostgreSQL take the same text; what is one's alone stands with it (`postgres/sql.rs`).
 //!
 //! A row's columns are listed in the order of its struct's fields, and the parameters of INSERT and UPDATE are numbered
 //! in that order too, so that one list of values serves both.
@@ -124,6 +124,29 @@ pub(super) const LANES: &str = "SELECT organization, id,
 pub(super) const DUE: &str = "SELECT id, refresh_at FROM accounts
     WHERE organization = ?1 AND connection_id = ?2 AND refresh_at <= ?3 ORDER BY refresh_at LIMIT ?4";
 
+pub(super) const ACCOUNT_OF_CONNECTION: &str =
+    "SELECT 1 FROM accounts WHERE organization = ?1 AND connection_id = ?2 LIMIT 1";
+
+pub(super) const OUTBOX: &str = "SELECT organization, id, kind, connection_id, account_id, status, facts, held,
+        next_try, created_at, updated_at, version, mac
+    FROM outbox WHERE organization = ?1 AND kind = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+
+pub(super) const OUTBOX_DUE: &str = "SELECT organization, id, kind, connection_id, account_id, status, facts, held,
+        next_try, created_at, updated_at, version, mac
+    FROM outbox WHERE next_try <= ?1 ORDER BY next_try LIMIT ?2";
+
+pub(super) const INSERT_OUTBOX: &str = "INSERT INTO outbox
+    (organization, id, kind, connection_id, account_id, status, facts, held, next_try, created_at, updated_at, version,
+        mac)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+
+pub(super) const REPLACE_OUTBOX: &str = "UPDATE outbox
+    SET kind = ?3, connection_id = ?4, account_id = ?5, status = ?6, facts = ?7, held = ?8, next_try = ?9,
+        created_at = ?10, updated_at = ?11, version = ?12, mac = ?13
+    WHERE organization = ?1 AND id = ?2 AND version = ?12 - 1";
+
+pub(super) const FORGET_OUTBOX: &str = "DELETE FROM outbox WHERE next_try IS NULL AND updated_at < ?1";
+
 pub(super) const INSERT_FLOW: &str = "INSERT INTO flows
     (organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held, expires_at,
         created_at, version, mac)
@@ -178,7 +201,7 @@ pub(super) mod tests {
         assert!(statements.len() >= 24, "the statements were not found");
         for sql in statements {
             let flows = [FLOW_BY_LINK, FLOW_BY_STATE, FLOW_BY_NONCE, FORGET_FLOWS, FORGET_UNVERIFIED];
-            let exempt = [META, INITIALIZE, LANES].contains(&sql) || flows.contains(&sql);
+            let exempt = [META, INITIALIZE, LANES, OUTBOX_DUE, FORGET_OUTBOX].contains(&sql) || flows.contains(&sql);
             let inserts = sql.starts_with("INSERT") && sql.contains("(organization, ");
             // Of a statement with parts, each part must say it.
             let asks = sql.matches("WHERE organization = ?1").count();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use onbehalf_engine::{
     accounts::{AccountBy, AccountQuery, AccountRef, Disclosed, Status},
     names::{ConnectionName, Organization},
+    revocation::AtProvider,
     secret::ExposeSecret,
     time::Clock,
 };
@@ -100,7 +101,8 @@ async fn accounts_are_listed_in_pages() {
 async fn a_disconnected_account_is_kept_without_its_credential() {
     let world = world().await;
     world.authorize("user_1", "ada").await;
-    let disconnected = world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+    let disconnected =
+        world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
     assert_eq!(disconnected.status, Status::Disconnected);
     let (_, token) = world.engine.account_with_credential(&account("example", "user_1")).await.unwrap();
     assert!(token.is_none());
@@ -113,10 +115,10 @@ async fn a_deleted_account_is_gone() {
     let world = world().await;
     world.authorize("user_1", "ada").await;
     let id = world.account("user_1").await.id;
-    world.engine.delete_account(&account("example", "user_1")).await.unwrap();
+    world.engine.delete_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
     let by_id = AccountRef { organization: Organization::default(), by: AccountBy::Id(id) };
     assert_eq!(code(world.engine.account(&by_id).await), "CONNECTED_ACCOUNT_NOT_FOUND");
-    assert_eq!(code(world.engine.delete_account(&by_id).await), "CONNECTED_ACCOUNT_NOT_FOUND");
+    assert_eq!(code(world.engine.delete_account(&by_id, AtProvider::Revoke).await), "CONNECTED_ACCOUNT_NOT_FOUND");
 }
 
 /// A73: an account's id is worth nothing in another organization.
@@ -130,8 +132,11 @@ async fn an_account_is_not_found_from_another_organization() {
     };
     assert_eq!(code(world.engine.account(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
     assert_eq!(code(world.engine.account_with_credential(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
-    assert_eq!(code(world.engine.delete_account(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
-    assert_eq!(code(world.engine.disconnect_account(&foreign).await), "CONNECTED_ACCOUNT_NOT_FOUND");
+    assert_eq!(code(world.engine.delete_account(&foreign, AtProvider::Revoke).await), "CONNECTED_ACCOUNT_NOT_FOUND");
+    assert_eq!(
+        code(world.engine.disconnect_account(&foreign, AtProvider::Revoke).await),
+        "CONNECTED_ACCOUNT_NOT_FOUND"
+    );
     assert_eq!(world.account("user_1").await.status, Status::Active);
 }
 
@@ -171,6 +176,7 @@ async fn an_account_says_when_it_was_and_when_it_is_to_be_refreshed() {
     assert_eq!((refreshed.refreshed_at, refreshed.last_refresh_error), (Some(world.clock.now()), None));
     assert!(refreshed.next_refresh_at.unwrap() > world.clock.now());
 
-    let disconnected = world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+    let disconnected =
+        world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
     assert_eq!(disconnected.next_refresh_at, None);
 }

@@ -8,6 +8,7 @@ use onbehalf_engine::{
     connect::{Arrival, NewLink, Outcome},
     connections::ConnectionPatch,
     names::Organization,
+    revocation::AtProvider,
     secret::{ExposeSecret, Secret},
 };
 
@@ -419,7 +420,7 @@ async fn a_deleted_account_is_not_brought_back_by_its_flow() {
     let world = world().await;
     let started = world.started("example", "user_1").await;
     let parameters = world.provider.consent(&started.authorize_url, "ada");
-    world.engine.delete_account(&account("example", "user_1")).await.unwrap();
+    world.engine.delete_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
     assert_eq!(code(world.comes_back(&started, parameters).await), "FLOW_NOT_FOUND");
     assert_eq!(code(world.engine.account(&account("example", "user_1")).await), "CONNECTED_ACCOUNT_NOT_FOUND");
     assert_eq!(world.token_requests(), 0);
@@ -434,7 +435,7 @@ async fn an_account_deleted_during_the_exchange_stays_deleted() {
     let parameters = world.provider.consent(&started.authorize_url, "ada");
     let deleting = async {
         gate.arrived.notified().await;
-        world.engine.delete_account(&account("example", "user_1")).await.unwrap();
+        world.engine.delete_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
         gate.open.notify_one();
     };
     let (returned, ()) = tokio::join!(world.comes_back(&started, parameters), deleting);

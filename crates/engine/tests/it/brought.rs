@@ -8,6 +8,7 @@ use onbehalf_engine::{
     accounts::{Account, AccountRef, Brought, BroughtToken, Disclosed, Status, Token},
     names::{ConnectionName, Organization},
     proxy::{Body, ProxyRequest},
+    revocation::AtProvider,
     secret::{ExposeSecret, Secret},
     time::Timestamp,
 };
@@ -33,7 +34,7 @@ impl World {
         self.authorize("elsewhere", user).await;
         let elsewhere = account("example", "elsewhere");
         let (_, disclosed) = self.engine.account_with_credential(&elsewhere).await.unwrap();
-        self.engine.delete_account(&elsewhere).await.unwrap();
+        self.engine.delete_account(&elsewhere, AtProvider::Revoke).await.unwrap();
         match disclosed {
             Some(Disclosed::Token(token)) => token,
             other => panic!("{other:?}"),

@@ -5,6 +5,7 @@ use onbehalf_engine::{
     accounts::Status,
     connections::{ClientSecrets, ConnectionPatch, Endpoints, Fault, NewConnection},
     names::{ConnectionName, Organization},
+    revocation::AtProvider,
     secret::Secret,
     store::{Change, Commit, FaultRow},
     time::Timestamp,
@@ -37,7 +38,7 @@ async fn a_connection_is_made_changed_and_deleted() {
         (vec!["read".into()], Some("client".into()), true)
     );
 
-    world.engine.delete_connection(&default(), &name("mine")).await.unwrap();
+    world.engine.delete_connection(&default(), &name("mine"), AtProvider::Revoke).await.unwrap();
     assert_eq!(code(world.engine.connection(&default(), &name("mine")).await), "CONNECTION_NOT_FOUND");
 }
 
@@ -199,7 +200,7 @@ async fn a_disabled_connection_makes_no_links() {
 async fn a_deleted_connection_takes_its_accounts_along() {
     let world = world().await;
     world.authorize("user_1", "ada").await;
-    world.engine.delete_connection(&default(), &name("example")).await.unwrap();
+    world.engine.delete_connection(&default(), &name("example"), AtProvider::Revoke).await.unwrap();
     assert_eq!(code(world.engine.account(&account("example", "user_1")).await), "CONNECTED_ACCOUNT_NOT_FOUND");
 }
 
@@ -216,7 +217,7 @@ async fn kinds_of_a_later_version_say_so() {
         }
         world.engine.create_connection(new).await.unwrap();
         assert_eq!(code(world.link("mine", "user_1").await), "NOT_SUPPORTED", "{connector}");
-        world.engine.delete_connection(&default(), &name("mine")).await.unwrap();
+        world.engine.delete_connection(&default(), &name("mine"), AtProvider::Revoke).await.unwrap();
     }
 }
 

@@ -8,6 +8,7 @@ use onbehalf_engine::{
         Status::{self, *},
     },
     events::StatusChange,
+    revocation::AtProvider,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -57,8 +58,8 @@ async fn every_status_of_an_accounts_life_is_told_once() {
 
     world.authorize("user_1", "ada").await;
     assert_eq!(told(&mut changes), [(Expired, Active, None)]);
-    world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
-    world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+    world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
+    world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
     assert_eq!(told(&mut changes), [(Active, Disconnected, Some("disconnected".into()))]);
 }
 
@@ -105,7 +106,7 @@ async fn changes_at_once_are_told_in_their_order() {
                 if number % 2 == 0 {
                     engine.update_account(&person, Brought::Fields(key("sk_1"))).await.unwrap();
                 } else {
-                    engine.disconnect_account(&person).await.unwrap();
+                    engine.disconnect_account(&person, AtProvider::Revoke).await.unwrap();
                 }
             }
         })

@@ -13,7 +13,7 @@ use onbehalf_engine::{
     Error, Result,
     store::{
         AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
-        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows, Store,
+        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store,
     },
     time::Timestamp,
 };
@@ -114,6 +114,14 @@ impl<S: Store + ?Sized> Store for Flaky<S> {
 
     async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>> {
         there(self.store.due(organization, connection_id, now, limit)).await
+    }
+
+    async fn outbox(&self, organization: &str, kind: &str, after: Option<&str>, limit: u32) -> Result<Vec<OutboxRow>> {
+        self.store.outbox(organization, kind, after, limit).await
+    }
+
+    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>> {
+        self.store.outbox_due(now, limit).await
     }
 
     async fn now(&self) -> Result<Timestamp> {

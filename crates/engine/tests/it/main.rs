@@ -20,6 +20,7 @@ mod provider;
 mod proxy;
 mod refresh;
 mod restart;
+mod revocation;
 mod rows;
 mod shared;
 mod static_world;

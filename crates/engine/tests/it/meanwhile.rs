@@ -9,6 +9,7 @@ use onbehalf_engine::{
     connect::{Outcome, Submitted},
     connections::{ConnectionPatch, Endpoints},
     names::{ConnectionName, Organization},
+    revocation::AtProvider,
 };
 use tokio::task::JoinHandle;
 
@@ -40,7 +41,7 @@ async fn submitting_with(
 async fn a_key_that_is_being_tried_does_not_undo_a_disconnection() {
     let world = static_world().await;
     let (submission, gate) = submitting(&world, "sk_1").await;
-    world.engine.disconnect_account(&account("keys", "user_1")).await.unwrap();
+    world.engine.disconnect_account(&account("keys", "user_1"), AtProvider::Revoke).await.unwrap();
     gate.open.notify_one();
     assert_eq!(code(submission.await.unwrap()), "AUTHORIZATION_FAILED");
     assert_eq!(world.key_status().await, Status::Disconnected);
@@ -70,7 +71,7 @@ async fn a_key_that_is_held_does_not_replace_a_newer_one() {
 async fn a_consent_that_is_held_does_not_undo_a_disconnection() {
     let world = verified_world().await;
     let returned = world.authorize("user_1", "ada").await;
-    world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+    world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
     let nonce = nonce_of(&returned);
     let verified = world.engine.verify_user(&Organization::default(), &nonce, &identifier("user_1")).await;
     assert_eq!((code(verified), world.token_requests()), ("AUTHORIZATION_FAILED", 0));
@@ -84,7 +85,7 @@ async fn a_consent_that_was_under_way_does_not_undo_a_disconnection() {
     for world in [world().await, verified_world().await] {
         let started = world.started("example", "user_1").await;
         let parameters = world.provider.consent(&started.authorize_url, "ada");
-        world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+        world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
         let returned = world.comes_back(&started, parameters).await.unwrap();
         assert_eq!((world.outcome(&returned).await, world.token_requests()), (failed.clone(), 0));
         assert_eq!(world.account("user_1").await.status, Status::Disconnected);
@@ -96,7 +97,7 @@ async fn a_consent_that_was_under_way_does_not_undo_a_disconnection() {
 async fn a_link_that_was_made_before_a_disconnection_can_be_used_after_it() {
     let world = static_world().await;
     let token = world.key_link("user_1").await;
-    world.engine.disconnect_account(&account("keys", "user_1")).await.unwrap();
+    world.engine.disconnect_account(&account("keys", "user_1"), AtProvider::Revoke).await.unwrap();
     accepted(world.enters(&token, "sk_1").await);
     assert_eq!(world.key_status().await, Status::Active);
 }

@@ -6,7 +6,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use onbehalf_engine::{
-    Engine, Settings, StoreLocation, accounts::Status, secret::ExposeSecret, store::FlowKey, vault::KeySource,
+    Engine, Settings, StoreLocation, accounts::Status, revocation::AtProvider, secret::ExposeSecret, store::FlowKey,
+    vault::KeySource,
 };
 use tempfile::tempdir;
 use tokio::runtime::{Builder, Runtime};
@@ -345,9 +346,11 @@ async fn a_wait_hears_of_what_another_process_does() {
     let (waited, _) = tokio::join!(second.engine.wait_until_active(&person), first.authorize("user_1", "ada"));
     assert_eq!(waited.unwrap().status, Status::Active);
 
-    first.engine.disconnect_account(&person).await.unwrap();
-    let (waited, deleted) =
-        tokio::join!(second.engine.wait_until_active(&person), first.engine.delete_account(&person));
+    first.engine.disconnect_account(&person, AtProvider::Revoke).await.unwrap();
+    let (waited, deleted) = tokio::join!(
+        second.engine.wait_until_active(&person),
+        first.engine.delete_account(&person, AtProvider::Revoke)
+    );
     deleted.unwrap();
     assert_eq!(code(waited), "CONNECTED_ACCOUNT_NOT_FOUND");
 }

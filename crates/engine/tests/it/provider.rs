@@ -50,6 +50,10 @@ pub(crate) struct State {
     pub(crate) cut_answers_after: Option<&'static str>,
     /// Whether `/me` answers.
     pub(crate) probe_down: bool,
+    /// Answers to give instead of the right ones, at the revocation endpoint.
+    pub(crate) revocations: VecDeque<Result<(u16, Vec<u8>), Failure>>,
+    /// Bodies that came to the revocation endpoint.
+    pub(crate) revocation_requests: Vec<HashMap<String, String>>,
     /// Answers the next request to `/flow` in the provider's place, with bodies as they flow.
     pub(crate) flow: Option<Flow>,
     /// Keys that the provider has issued, in the form in which they are to arrive, and to whom.
@@ -196,6 +200,22 @@ impl Provider {
         Ok((200, answer.to_string().into_bytes()))
     }
 
+    /// RFC 7009: whatever the token was, it is worth nothing afterwards.
+    fn revoke(&self, form: HashMap<String, String>) -> Result<(u16, Vec<u8>), Failure> {
+        let mut state = self.state();
+        state.revocation_requests.push(form.clone());
+        if let Some(scripted) = state.revocations.pop_front() {
+            return scripted;
+        }
+        let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+        if field("client_id") != "client" || field("client_secret") != "client-secret" {
+            return refused(401, "invalid_client");
+        }
+        state.refresh_tokens.remove(field("token"));
+        state.access_tokens.remove(field("token"));
+        Ok((200, Vec::new()))
+    }
+
     /// The answer, or what arrives of it.
     fn cut(&self, (status, body): (u16, Vec<u8>)) -> Result<(u16, Vec<u8>), Failure> {
         let Some(mark) = self.state().cut_answers_after else { return Ok((status, body)) };
@@ -268,6 +288,8 @@ impl Egress for Provider {
             }
             let answer = self.token(url::form_urlencoded::parse(request.body()).into_owned().collect())?;
             self.cut(answer)?
+        } else if request.uri().path() == "/revoke" {
+            self.revoke(url::form_urlencoded::parse(request.body()).into_owned().collect())?
         } else if request.uri().path() == "/lost" {
             return Err(Failure::Unknown { reason: "interrupted", partial: None });
         } else if request.uri().path() == "/me" {

@@ -8,6 +8,7 @@ use onbehalf_engine::{
     connections::ConnectionPatch,
     egress::Failure,
     names::{ConnectionName, Organization},
+    revocation::AtProvider,
     secret::{ExposeSecret, Secret},
 };
 
@@ -220,7 +221,7 @@ async fn a_refresh_that_comes_after_a_disconnect_brings_nothing_back() {
     let gate = world.provider.hold_token_requests();
     let waiting = asking(&world);
     gate.arrived.notified().await;
-    world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+    world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
     gate.open.notify_one();
     let _ = waiting.await.unwrap();
     assert_eq!(world.account("user_1").await.status, Status::Disconnected);

@@ -8,6 +8,7 @@ use onbehalf_engine::{
     connect::Outcome,
     connections::NewConnection,
     names::{ConnectionName, Organization},
+    revocation::AtProvider,
     secret::ExposeSecret,
 };
 use tempfile::tempdir;
@@ -128,7 +129,7 @@ async fn an_older_exchange_never_replaces_a_newer_decision() {
         let _ = full_during(&world, world.comes_back(&started, parameters)).await;
         world.store.set_full(false);
         if disconnects {
-            world.engine.disconnect_account(&account("example", "user_1")).await.unwrap();
+            world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
         } else {
             world.authorize("user_1", "bob").await;
         }

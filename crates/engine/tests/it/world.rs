@@ -39,6 +39,7 @@ base_url = "https://provider.example"
 [auth.oauth2]
 authorize_url = "https://provider.example/authorize"
 token_url = "https://provider.example/token"
+revoke_url = "https://provider.example/revoke"
 scopes = ["read", "write"]
 refresh_tokens = { confirm_s = 0 }
 [probe]

@@ -14,7 +14,7 @@ use onbehalf_engine::{
     Error, Result,
     store::{
         AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
-        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows, Store,
+        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store,
     },
     time::Timestamp,
 };
@@ -193,6 +193,14 @@ impl Store for SimStore {
         rows.sort_by_key(|row: &DueRow| row.refresh_at);
         rows.truncate(limit as usize);
         Ok(rows)
+    }
+
+    async fn outbox(&self, _: &str, _: &str, _: Option<&str>, _: u32) -> Result<Vec<OutboxRow>> {
+        Ok(Vec::new())
+    }
+
+    async fn outbox_due(&self, _: Timestamp, _: u32) -> Result<Vec<OutboxRow>> {
+        Ok(Vec::new())
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -113,8 +113,11 @@ impl Tables {
                 self.faults.remove(&key(&organization, &connection_id));
                 true
             }
-            Change::ForgetUnverified { .. } | Change::ForgetFlows { .. } => true,
+            Change::ForgetUnverified { .. } | Change::ForgetFlows { .. } | Change::ForgetOutbox { .. } => true,
             Change::InsertFlow(_) | Change::ReplaceFlow(_) => unreachable!("nobody authorizes here"),
+            Change::RequireNoAccounts { .. } | Change::InsertOutbox(_) | Change::ReplaceOutbox(_) => {
+                unreachable!("nobody takes anything back here")
+            }
         }
     }
 

@@ -185,11 +185,14 @@ async fn answered(sent: Vec<(BoxFuture<'_, Result<u64, Refusal>>, Expect)>) -> R
 pub(super) fn scope_of(change: &Change) -> Scope<'_> {
     match change {
         Change::Initialize(_) => Scope::Nobody,
-        Change::ForgetUnverified { .. } | Change::ForgetFlows { .. } => Scope::Across("forget"),
+        Change::ForgetUnverified { .. } | Change::ForgetFlows { .. } | Change::ForgetOutbox { .. } => {
+            Scope::Across("forget")
+        }
         Change::InsertDataKey(row) => Scope::Organization(&row.organization),
         Change::InsertConnection(row) | Change::ReplaceConnection(row) => Scope::Organization(&row.organization),
         Change::InsertAccount(row) | Change::ReplaceAccount(row) => Scope::Organization(&row.organization),
         Change::InsertFlow(row) | Change::ReplaceFlow(row) => Scope::Organization(&row.organization),
+        Change::InsertOutbox(row) | Change::ReplaceOutbox(row) => Scope::Organization(&row.organization),
         Change::TakeLease { lease, .. } => Scope::Organization(&lease.organization),
         Change::SetFault(fault) => Scope::Organization(&fault.organization),
         Change::DeleteConnection { organization, .. }
@@ -198,6 +201,7 @@ pub(super) fn scope_of(change: &Change) -> Scope<'_> {
         | Change::MarkSent { organization, .. }
         | Change::ReleaseLease { organization, .. }
         | Change::RequireNoLease { organization, .. }
+        | Change::RequireNoAccounts { organization, .. }
         | Change::PostponeFault { organization, .. }
         | Change::ClearFault { organization, .. } => Scope::Organization(organization),
     }
@@ -255,6 +259,22 @@ fn steps(change: &Change) -> Vec<Step<'_>> {
         Change::ClearFault { organization, connection_id } => {
             any(sql::CLEAR_FAULT, vec![organization.into(), connection_id.into()])
         }
+        // Whoever inserts an account holds its connection, which is deleted together with this.
+        Change::RequireNoAccounts { organization, connection_id } => vec![
+            Step {
+                sql: sql::LOCK_CONNECTION,
+                values: vec![organization.into(), connection_id.into()],
+                expect: Expect::Any,
+            },
+            Step {
+                sql: sql::ACCOUNT_OF_CONNECTION,
+                values: vec![organization.into(), connection_id.into()],
+                expect: Expect::None,
+            },
+        ],
+        Change::InsertOutbox(row) => one(sql::INSERT_OUTBOX, rows::outbox_values(row)),
+        Change::ReplaceOutbox(row) => one(sql::REPLACE_OUTBOX, rows::outbox_values(row)),
+        Change::ForgetOutbox { before } => any(sql::FORGET_OUTBOX, vec![(*before).into()]),
         Change::InsertFlow(row) => one(sql::INSERT_FLOW, rows::flow_values(row)),
         Change::ReplaceFlow(row) => one(sql::REPLACE_FLOW, rows::flow_values(row)),
         Change::ForgetUnverified { before } => any(sql::FORGET_UNVERIFIED, vec![(*before).into()]),

@@ -2,7 +2,7 @@
 //!
 //! A read is a transaction of its own in one way there and back; a commit takes two ([`commit`]). No session state is
 //! used, so a pooler may stand between ([`server`]). Row-level security is a second wall between organizations
-//! (`migrations/0003_walls.postgres.sql`), for whatever a statement of ours might forget one day. Leases are on the
+//! (`migrations/0004_walls.postgres.sql`), for whatever a statement of ours might forget one day. Leases are on the
 //! database's clock. Everything is read from the server that takes writes.
 
 mod address;
@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows, Store,
+    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store,
 };
 use crate::{
     Error, Result,
@@ -203,6 +203,15 @@ impl Store for PostgresStore {
     async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>> {
         let values = [organization.into(), connection_id.into(), now.into(), limit.into()];
         self.list(Scope::Organization(organization), sql::DUE, &values, rows::due).await
+    }
+
+    async fn outbox(&self, organization: &str, kind: &str, after: Option<&str>, limit: u32) -> Result<Vec<OutboxRow>> {
+        let values = [organization.into(), kind.into(), after.unwrap_or_default().into(), limit.into()];
+        self.list(Scope::Organization(organization), sql::OUTBOX, &values, rows::outbox).await
+    }
+
+    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>> {
+        self.list(Scope::Across("due"), sql::OUTBOX_DUE, &[now.into(), limit.into()], rows::outbox).await
     }
 
     async fn now(&self) -> Result<Timestamp> {

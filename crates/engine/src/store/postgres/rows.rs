@@ -6,7 +6,10 @@ use tokio_postgres::{Row, types::FromSqlOwned};
 use super::value::Value;
 use crate::{
     Error, Result,
-    store::{AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows},
+    store::{
+        AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow,
+        PendingFlows,
+    },
     time::Timestamp,
 };
 
@@ -196,6 +199,57 @@ pub(super) fn lane(row: &Row) -> Result<LaneRow> {
 
 pub(super) fn due(row: &Row) -> Result<DueRow> {
     Ok(DueRow { account_id: column(row, 0)?, refresh_at: column(row, 1)? })
+}
+
+pub(super) fn outbox(row: &Row) -> Result<OutboxRow> {
+    Ok(OutboxRow {
+        organization: column(row, 0)?,
+        id: column(row, 1)?,
+        kind: column(row, 2)?,
+        connection_id: column(row, 3)?,
+        account_id: column(row, 4)?,
+        status: column(row, 5)?,
+        facts: column(row, 6)?,
+        held: column(row, 7)?,
+        next_try: column(row, 8)?,
+        created_at: column(row, 9)?,
+        updated_at: column(row, 10)?,
+        version: column(row, 11)?,
+        mac: column(row, 12)?,
+    })
+}
+
+pub(super) fn outbox_values(row: &OutboxRow) -> Vec<Value<'_>> {
+    let OutboxRow {
+        organization,
+        id,
+        kind,
+        connection_id,
+        account_id,
+        status,
+        facts,
+        held,
+        next_try,
+        created_at,
+        updated_at,
+        version,
+        mac,
+    } = row;
+    vec![
+        organization.into(),
+        id.into(),
+        kind.into(),
+        connection_id.into(),
+        account_id.into(),
+        status.into(),
+        facts.into(),
+        held.into(),
+        (*next_try).into(),
+        (*created_at).into(),
+        (*updated_at).into(),
+        (*version).into(),
+        mac.into(),
+    ]
 }
 
 pub(super) fn flow(row: &Row) -> Result<FlowRow> {

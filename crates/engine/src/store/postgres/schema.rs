@@ -15,7 +15,8 @@ use crate::{Error, Result};
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_rows.sql"),
     include_str!("../migrations/0002_leases.sql"),
-    include_str!("../migrations/0003_walls.postgres.sql"),
+    include_str!("../migrations/0003_outbox.sql"),
+    include_str!("../migrations/0004_walls.postgres.sql"),
 ];
 
 /// The version of the schema that this code reads and writes.

@@ -29,7 +29,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(10);
 pub(super) enum Scope<'a> {
     /// Those of one organization.
     Organization(&'a str),
-    /// Those that a policy opens by this word (`migrations/0003_walls.postgres.sql`).
+    /// Those that a policy opens by this word (`migrations/0004_walls.postgres.sql`).
     Across(&'a str),
     /// Nobody's: what belongs to no organization.
     Nobody,

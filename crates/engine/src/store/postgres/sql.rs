@@ -22,6 +22,9 @@ pub(super) const DURABILITY: &str = "SELECT set_config('synchronous_commit', CAS
 pub(super) const HOLD_CONNECTION: &str =
     "SELECT 1 FROM connections WHERE organization = ?1 AND id = ?2 AND version = ?3 FOR SHARE";
 
+/// Nobody adds an account to it until the end.
+pub(super) const LOCK_CONNECTION: &str = "SELECT 1 FROM connections WHERE organization = ?1 AND id = ?2 FOR UPDATE";
+
 pub(super) const HOLD_ACCOUNT: &str =
     "SELECT 1 FROM accounts WHERE organization = ?1 AND id = ?2 AND version = ?3 FOR NO KEY UPDATE";
 
@@ -84,12 +87,12 @@ mod tests {
     // A73.
     #[test]
     fn no_statement_on_a_tenants_table_forgets_the_organization() {
-        let all = [HOLD_CONNECTION, HOLD_ACCOUNT, HOLD_ANY_ACCOUNT, ACCOUNTS_OF, ACCOUNTS_OF_PERSON];
+        let all = [HOLD_CONNECTION, LOCK_CONNECTION, HOLD_ACCOUNT, HOLD_ANY_ACCOUNT, ACCOUNTS_OF, ACCOUNTS_OF_PERSON];
         for sql in all.into_iter().chain([ACCOUNTS_OF_PERSON_ON, ALL_ACCOUNTS]) {
             assert!(sql.contains("WHERE organization = ?1"), "{sql}");
         }
         let own = include_str!("sql.rs").split("#[cfg(test)]").next().unwrap();
-        let tables = ["accounts", "connections", "flows", "leases", "faults", "data_keys"];
+        let tables = ["accounts", "connections", "flows", "leases", "faults", "data_keys", "outbox"];
         let named = tables.map(|table| own.matches(&format!("FROM {table} ")).count()).iter().sum::<usize>();
         assert_eq!(named, own.matches("WHERE organization = ?1").count());
     }

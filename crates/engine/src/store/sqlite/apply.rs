@@ -86,6 +86,15 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<bool> {
             connection.prepare_cached(sql::CLEAR_FAULT)?.execute(params![organization, connection_id])?;
             Ok(true)
         }
+        Change::RequireNoAccounts { organization, connection_id } => {
+            Ok(!connection.prepare_cached(sql::ACCOUNT_OF_CONNECTION)?.exists(params![organization, connection_id])?)
+        }
+        Change::InsertOutbox(row) => write(sql::INSERT_OUTBOX, &rows::outbox_values(row)),
+        Change::ReplaceOutbox(row) => write(sql::REPLACE_OUTBOX, &rows::outbox_values(row)),
+        Change::ForgetOutbox { before } => {
+            connection.prepare_cached(sql::FORGET_OUTBOX)?.execute(params![before])?;
+            Ok(true)
+        }
         Change::InsertFlow(row) => write(sql::INSERT_FLOW, &rows::flow_values(row)),
         Change::ReplaceFlow(row) => write(sql::REPLACE_FLOW, &rows::flow_values(row)),
         Change::ForgetUnverified { before } => {

@@ -33,7 +33,7 @@ use rusqlite::{OptionalExtension as _, ToSql, params};
 use self::{open::Opened, readers::Readers, writer::Writer};
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows, Store, sql,
+    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store, sql,
 };
 use crate::{
     Result,
@@ -192,6 +192,14 @@ impl Store for SqliteStore {
 
     async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>> {
         self.list(sql::DUE, params![organization, connection_id, now, limit], rows::due)
+    }
+
+    async fn outbox(&self, organization: &str, kind: &str, after: Option<&str>, limit: u32) -> Result<Vec<OutboxRow>> {
+        self.list(sql::OUTBOX, params![organization, kind, after.unwrap_or_default(), limit], rows::outbox)
+    }
+
+    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>> {
+        self.list(sql::OUTBOX_DUE, params![now, limit], rows::outbox)
     }
 
     async fn now(&self) -> Result<Timestamp> {

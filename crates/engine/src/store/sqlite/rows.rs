@@ -6,7 +6,10 @@ use rusqlite::{
 };
 
 use crate::{
-    store::{AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows},
+    store::{
+        AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow,
+        PendingFlows,
+    },
     time::Timestamp,
 };
 
@@ -163,6 +166,57 @@ pub(super) fn lane(row: &Row<'_>) -> Result<LaneRow> {
 
 pub(super) fn due(row: &Row<'_>) -> Result<DueRow> {
     Ok(DueRow { account_id: row.get(0)?, refresh_at: row.get(1)? })
+}
+
+pub(super) fn outbox(row: &Row<'_>) -> Result<OutboxRow> {
+    Ok(OutboxRow {
+        organization: row.get(0)?,
+        id: row.get(1)?,
+        kind: row.get(2)?,
+        connection_id: row.get(3)?,
+        account_id: row.get(4)?,
+        status: row.get(5)?,
+        facts: row.get(6)?,
+        held: row.get(7)?,
+        next_try: row.get(8)?,
+        created_at: row.get(9)?,
+        updated_at: row.get(10)?,
+        version: row.get(11)?,
+        mac: row.get(12)?,
+    })
+}
+
+pub(super) fn outbox_values(row: &OutboxRow) -> [&dyn ToSql; 13] {
+    let OutboxRow {
+        organization,
+        id,
+        kind,
+        connection_id,
+        account_id,
+        status,
+        facts,
+        held,
+        next_try,
+        created_at,
+        updated_at,
+        version,
+        mac,
+    } = row;
+    [
+        organization,
+        id,
+        kind,
+        connection_id,
+        account_id,
+        status,
+        facts,
+        held,
+        next_try,
+        created_at,
+        updated_at,
+        version,
+        mac,
+    ]
 }
 
 pub(super) fn flow(row: &Row<'_>) -> Result<FlowRow> {

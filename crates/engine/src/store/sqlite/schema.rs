@@ -10,8 +10,11 @@ pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"obhf");
 
 /// Every migration there has been, in order; the schema's version is how many of them a database has seen. One that was
 /// released is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_rows.sql"), include_str!("../migrations/0002_leases.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_rows.sql"),
+    include_str!("../migrations/0002_leases.sql"),
+    include_str!("../migrations/0003_outbox.sql"),
+];
 
 /// The version of the schema that this code reads and writes.
 pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;

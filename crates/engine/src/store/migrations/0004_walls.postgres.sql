@@ -2,7 +2,7 @@
 -- organization that it has named, whatever its statements forget. The owner of the tables is no exception (FORCE);
 -- superusers and roles with BYPASSRLS are, which no policy can change.
 --
--- Three things concern rows of an organization that is not known beforehand, or of all. Each has its own narrow way,
+-- Four things concern rows of an organization that is not known beforehand, or of all. Each has its own narrow way,
 -- `onbehalf.across`, in a transaction that names no organization.
 
 ALTER TABLE data_keys ENABLE ROW LEVEL SECURITY;
@@ -29,6 +29,10 @@ ALTER TABLE faults ENABLE ROW LEVEL SECURITY;
 ALTER TABLE faults FORCE ROW LEVEL SECURITY;
 CREATE POLICY organization ON faults USING (organization = current_setting('onbehalf.organization', true));
 
+ALTER TABLE outbox ENABLE ROW LEVEL SECURITY;
+ALTER TABLE outbox FORCE ROW LEVEL SECURITY;
+CREATE POLICY organization ON outbox USING (organization = current_setting('onbehalf.organization', true));
+
 -- The plan of refreshes looks when the first account of each connection is due.
 CREATE POLICY lanes ON connections FOR SELECT USING (current_setting('onbehalf.across', true) = 'lanes');
 CREATE POLICY lanes ON accounts FOR SELECT USING (current_setting('onbehalf.across', true) = 'lanes');
@@ -38,6 +42,13 @@ CREATE POLICY bearer ON flows FOR SELECT
     USING (current_setting('onbehalf.across', true)
         IN (encode(link_hash, 'hex'), encode(state_hash, 'hex'), encode(nonce_hash, 'hex')));
 
+-- What is to be sent is sent for all, by whoever comes first.
+CREATE POLICY due ON outbox FOR SELECT USING (current_setting('onbehalf.across', true) = 'due');
+
 -- Flows that are over are deleted, whosever they are. What is deleted must be visible.
 CREATE POLICY forget_seen ON flows FOR SELECT USING (current_setting('onbehalf.across', true) = 'forget');
 CREATE POLICY forget ON flows FOR DELETE USING (current_setting('onbehalf.across', true) = 'forget');
+
+-- So is what has been sent.
+CREATE POLICY forget_seen ON outbox FOR SELECT USING (current_setting('onbehalf.across', true) = 'forget');
+CREATE POLICY forget ON outbox FOR DELETE USING (current_setting('onbehalf.across', true) = 'forget');

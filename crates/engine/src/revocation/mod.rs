@@ -1,0 +1,226 @@
+//! Revocation: what a person granted is taken back at the provider when its account is deleted or disconnected.
+//!
+//! Whoever removes a credential leaves, in the same commit, the requests that revoke it in the outbox, filled in and
+//! sealed: the account, the connection and the app's secrets may be gone when they are sent. A task of each instance
+//! ([`sender`]) sends what is due and tries again until the provider has taken it, refuses it, or too long has passed.
+//! Sending one twice does no harm (RFC 7009 §2.2), so a process that is killed leaves nothing to be repaired.
+
+mod sender;
+
+use http::Request;
+use indexmap::IndexMap;
+
+pub(crate) use self::sender::Sender;
+use crate::{
+    Engine, Result,
+    names::Organization,
+    page::{self, Page},
+    rows::{Credential, HeldRequest, REVOCATION, RevocationFacts, StoredAccount, StoredConnection, StoredRevocation},
+    secret::Secret,
+    store::Change,
+    time::Timestamp,
+};
+
+/// What becomes of the grant at the provider when its credential is removed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtProvider {
+    /// It is revoked. Some providers end every grant of the person to the same app with it (Google, GitHub).
+    Revoke,
+    /// It is left to whoever else has it.
+    Leave,
+}
+
+/// How far a revocation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationState {
+    /// It is sent, or sent again, as soon as it is due.
+    Pending,
+    /// The provider has taken it, or did not know the grant any more. None of them proves more than that.
+    Accepted,
+    /// The provider will not do it.
+    Refused,
+    /// The provider could not be brought to take it for a week.
+    Abandoned,
+    /// The person authorized again before it was sent: it could have ended that.
+    Superseded,
+    /// There is no request that would do it: the connector knows none, or the app is not the one that was granted.
+    NotPossible,
+}
+
+impl RevocationState {
+    const ALL: [(Self, &str); 6] = [
+        (Self::Pending, "pending"),
+        (Self::Accepted, "accepted"),
+        (Self::Refused, "refused"),
+        (Self::Abandoned, "abandoned"),
+        (Self::Superseded, "superseded"),
+        (Self::NotPossible, "not_possible"),
+    ];
+
+    /// Its name: `pending`, `accepted`, …
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("pending", |(_, name)| name)
+    }
+
+    /// The state of this name; one that a later version wrote counts as pending.
+    fn parse(name: &str) -> Self {
+        Self::ALL.iter().find(|(_, known)| *known == name).map_or(Self::Pending, |(state, _)| *state)
+    }
+}
+
+/// A grant that is being taken back, or was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// `rev_…`
+    pub id: String,
+    /// The tenant.
+    pub organization: Organization,
+    /// The account that had the grant; it may be gone.
+    pub account_id: String,
+    /// The name of its connection then.
+    pub connection_name: String,
+    /// The app's own id of the person.
+    pub identifier: String,
+    /// How far it is.
+    pub state: RevocationState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it did not succeed, so far or for good: what the provider said, or why it could not be asked.
+    pub last_error: Option<String>,
+    /// When it is tried next; nothing when it is over.
+    pub next_try_at: Option<Timestamp>,
+    /// When the credential was removed.
+    pub created_at: Timestamp,
+    /// When this last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A page of revocations.
+#[derive(Debug, Clone)]
+pub struct RevocationPage {
+    /// In the order of their ids.
+    pub revocations: Vec<Revocation>,
+    /// Passed to the next call; absent on the last page.
+    pub next_page_token: Option<String>,
+}
+
+impl Engine {
+    /// Revocations of an organization, a page of 1 to 100 (10 unless said) at a time: those under way, and for thirty days
+    /// those that are over.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a page size or token that is none; `INTEGRITY_FAILED` for a row that was edited.
+    pub async fn revocations(
+        &self,
+        organization: &Organization,
+        page_size: Option<u32>,
+        page_token: Option<&str>,
+    ) -> Result<RevocationPage> {
+        self.ensure_open()?;
+        let size = page::size(page_size, 10)?;
+        let after = page_token.map(page::read_token).transpose()?;
+        let store = &self.rows.store;
+        let rows = store.outbox(organization.as_str(), REVOCATION, after.as_deref(), size + 1).await?;
+        let Page { rows, next } = page::cut(rows, size, |row| &row.id);
+        let read = rows.into_iter().map(|row| self.rows.read_revocation(row).map(view));
+        Ok(RevocationPage { revocations: read.collect::<Result<_>>()?, next_page_token: next })
+    }
+
+    /// What must be committed together with the removal of the account's credential: its revocation, where there is a
+    /// grant to be revoked, and that no refresh is under way, whose token would go on working.
+    pub(crate) async fn revocation_of(
+        &self,
+        connection: &StoredConnection,
+        account: &StoredAccount,
+    ) -> Result<Vec<Change>> {
+        let (requests, problem) = match self.revocation_requests(connection, account).await {
+            Ok(Some(requests)) => (requests, None),
+            Ok(None) => return Ok(Vec::new()),
+            Err(problem) => (Vec::new(), Some(problem)),
+        };
+        let now = self.clock.now();
+        let is_possible = !requests.is_empty();
+        let revocation = StoredRevocation {
+            organization: account.organization.clone(),
+            id: self.random.id("rev")?,
+            connection_id: connection.id.clone(),
+            account_id: account.id.clone(),
+            status: if is_possible { RevocationState::Pending } else { RevocationState::NotPossible }.as_str().into(),
+            facts: RevocationFacts {
+                connection_name: connection.name.clone(),
+                identifier: account.identifier.clone(),
+                attempts: 0,
+                last_error: problem,
+            },
+            cell: None,
+            next_try: is_possible.then_some(now),
+            created_at: now,
+            updated_at: now,
+            version: 0,
+        };
+        let no_lease = Change::RequireNoLease {
+            organization: account.organization.as_str().into(),
+            account_id: account.id.clone(),
+        };
+        Ok(vec![no_lease, Change::InsertOutbox(self.rows.write_revocation(&revocation, &requests).await?)])
+    }
+
+    /// The requests; nothing where no grant is to be revoked. What a person entered was not granted to the app, and is
+    /// theirs to withdraw.
+    ///
+    /// # Errors
+    /// Why none can be made, in a word.
+    async fn revocation_requests(
+        &self,
+        connection: &StoredConnection,
+        account: &StoredAccount,
+    ) -> Result<Option<Vec<HeldRequest>>, String> {
+        let in_a_word = |error: crate::Error| error.code().to_lowercase();
+        let tokens = match self.rows.credential(account).await {
+            Ok(Some(Credential::Tokens(tokens))) => tokens,
+            Ok(_) => return Ok(None),
+            Err(error) => return Err(in_a_word(error)),
+        };
+        let setup = crate::connections::registration::Setup::of(self, connection).map_err(in_a_word)?;
+        if account.facts.binding.as_deref() != Some(setup.binding().as_str()) {
+            // It must not be sent to another app's provider.
+            return Err("connection_changed".into());
+        }
+        let requests = setup.revocation_requests(&account.facts.kept, &tokens).map_err(in_a_word)?;
+        if requests.is_empty() {
+            return Err("no_revocation_endpoint".into());
+        }
+        Ok(Some(requests.iter().map(hold).collect()))
+    }
+}
+
+/// A request as it is sealed. Header values that are no text cannot come of a connector's templates.
+fn hold(request: &Request<bytes::Bytes>) -> HeldRequest {
+    let text = |bytes: &[u8]| Secret::from(String::from_utf8_lossy(bytes).into_owned());
+    let headers = request.headers().iter();
+    HeldRequest {
+        method: request.method().as_str().into(),
+        url: request.uri().to_string().into(),
+        headers: headers
+            .map(|(name, value)| (name.as_str().into(), text(value.as_bytes())))
+            .collect::<IndexMap<_, _>>(),
+        body: text(request.body()),
+    }
+}
+
+fn view(stored: StoredRevocation) -> Revocation {
+    let StoredRevocation { facts, .. } = stored;
+    Revocation {
+        id: stored.id,
+        organization: stored.organization,
+        account_id: stored.account_id,
+        connection_name: facts.connection_name,
+        identifier: facts.identifier,
+        state: RevocationState::parse(&stored.status),
+        attempts: facts.attempts,
+        last_error: facts.last_error,
+        next_try_at: stored.next_try,
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
+    }
+}
