@@ -31,6 +31,7 @@ export declare const getOrCreateConnectedAccount: Actions['getOrCreateConnectedA
 export declare const getToken: Actions['getToken']
 export declare const listConnectedAccounts: Actions['listConnectedAccounts']
 export declare const listConnections: Actions['listConnections']
+export declare const listRevocations: Actions['listRevocations']
 export declare const request: Actions['request']
 export declare const updateConnectedAccount: Actions['updateConnectedAccount']
 export declare const upsertConnectedAccount: Actions['upsertConnectedAccount']
@@ -232,10 +233,18 @@ export declare class Actions {
    * ```
    */
   updateConnectedAccount(options: AccountUpdateOptions & CallOptions): Promise<ConnectedAccountResponse>
-  /** Deletes a connected account with its credential. */
-  deleteConnectedAccount(options: AccountOptions & CallOptions): Promise<void>
-  /** Destroys a connected account's credential and keeps the account. */
-  disconnectConnectedAccount(options: AccountOptions & CallOptions): Promise<ConnectedAccountResponse>
+  /**
+   * Deletes a connected account with its credential. What the person granted is revoked at the provider, soon and until
+   * the provider has taken it: `listRevocations` shows how far it is.
+   */
+  deleteConnectedAccount(options: AccountRemovalOptions & CallOptions): Promise<void>
+  /**
+   * Destroys a connected account's credential and keeps the account. What the person granted is revoked, as by
+   * `deleteConnectedAccount`.
+   */
+  disconnectConnectedAccount(options: AccountRemovalOptions & CallOptions): Promise<ConnectedAccountResponse>
+  /** Grants that are being taken back at their providers, and for thirty days those that were, page by page. */
+  listRevocations(options?: RevocationListOptions & CallOptions): Promise<RevocationList>
   /** Connected accounts, page by page. */
   listConnectedAccounts(options?: AccountListOptions & CallOptions): Promise<ConnectedAccountList>
   /** Connections, page by page. */
@@ -294,9 +303,11 @@ export declare class Connections {
   update(options: ConnectionPatchOptions & CallOptions): Promise<ConnectionDetails>
   /**
    * Deletes a connection with its connected accounts and their credentials. One that `connections` of the options
-   * declares is made anew, without accounts, when it is next named.
+   * declares is made anew, without accounts, when it is next named. What their people granted is revoked at
+   * the provider, as by `actions.deleteConnectedAccount`. Of many accounts some may be left after a failure: calling
+   * again goes on.
    */
-  delete(options: ConnectionRefOptions & CallOptions): Promise<void>
+  delete(options: ConnectionRemovalOptions & CallOptions): Promise<void>
   /** Lets a disabled connection be used again. */
   enable(options: ConnectionRefOptions & CallOptions): Promise<ConnectionDetails>
   /** Stops a connection from being used; its connected accounts are kept. */
@@ -393,6 +404,24 @@ export interface AccountOptions {
   connectedAccountId?: string
   /** The tenant of your app that the account belongs to, where it has several. */
   organizationId?: string
+}
+
+/** Which connected account loses its credential, and what becomes of the grant at the provider. */
+export interface AccountRemovalOptions {
+  /** The connection's name, such as `gmail`. */
+  connectionName?: string
+  /** Your app's own id of the person. */
+  identifier?: string
+  /** The connected account's id, `ca_…`, instead of the two. */
+  connectedAccountId?: string
+  /** The tenant of your app that the account belongs to, where it has several. */
+  organizationId?: string
+  /**
+   * Whether to revoke at the provider what the person granted. Some providers (Google, GitHub) end every grant of the
+   * person to your app with it: pass `false` where another connection with the same client id must go on.
+   * @default true
+   */
+  revoke?: boolean
 }
 
 /** A connected account, and the credential to put in the place of its own. */
@@ -618,6 +647,19 @@ export interface ConnectionRefOptions {
   connectionName: string
   /** The tenant of your app, where it has several. */
   organizationId?: string
+}
+
+/** Which connection is deleted, and what becomes of its grants at the provider. */
+export interface ConnectionRemovalOptions {
+  /** The connection's name. */
+  connectionName: string
+  /** The tenant of your app, where it has several. */
+  organizationId?: string
+  /**
+   * Whether to revoke at the provider what its people granted.
+   * @default true
+   */
+  revoke?: boolean
 }
 
 /** A way to authorize. */
@@ -859,6 +901,54 @@ export interface RequestOptions {
    * @default false
    */
   stream?: boolean
+}
+
+/** A grant that is being taken back at its provider, or was. */
+export interface RevocationDetails {
+  /** `rev_…` */
+  id: string
+  /** The account that had the grant; it may be gone. */
+  connectedAccountId: string
+  /** The name of its connection then. */
+  connectionName: string
+  /** Your app's own id of the person. */
+  identifier: string
+  /**
+   * How far it is: `accepted` says that the provider has taken it, or did not know the grant any more, which is all that
+   * can be known (RFC 7009). It is `refused` by the provider, `abandoned` after a week in which it could not be
+   * reached, `superseded` when the person authorized again first, and `not_possible` where no request would do it.
+   */
+  state: 'pending' | 'accepted' | 'refused' | 'abandoned' | 'superseded' | 'not_possible'
+  /** How often it was tried. */
+  attempts: number
+  /** Why it did not succeed, so far or for good: what the provider said, or why it could not be asked. */
+  lastError?: string
+  /** When it is tried next; absent when it is over. */
+  nextTryAt?: Moment
+  /** When the credential was removed. */
+  createdAt: Moment
+  /** When this last changed. */
+  updatedAt: Moment
+}
+
+/** A page of revocations. */
+export interface RevocationList {
+  revocations: Array<RevocationDetails>
+  /** Pass it as `pageToken` for the next page; absent on the last. */
+  nextPageToken?: string
+}
+
+/** Which page of revocations to list. */
+export interface RevocationListOptions {
+  /** The tenant of your app, where it has several. */
+  organizationId?: string
+  /**
+   * 1 to 100.
+   * @default 10
+   */
+  pageSize?: number
+  /** `nextPageToken` of the page before. */
+  pageToken?: string
 }
 
 /** What a person entered, by the connector's field. */
