@@ -17,7 +17,7 @@ use url::Url;
 use crate::{
     Error, Result,
     catalogue::{Catalogue, url::Loopback},
-    connections::{NewConnection, client_secrets::SecretsInUse, declared, fault::FaultMemory},
+    connections::{NewConnection, declared, fault::FaultMemory, secret_choice::SecretsInUse},
     egress::{
         Egress,
         client::{self, HttpEgress},

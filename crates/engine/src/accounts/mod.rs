@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 
 pub use bring::{Brought, BroughtToken};
 
+pub use crate::rows::Status;
 use crate::{
     Engine, Error, Result,
     names::{ConnectionName, Identifier, Organization},
@@ -20,41 +21,6 @@ use crate::{
     store::{AccountFilter, Change, Commit, ConnectionKey},
     time::Timestamp,
 };
-
-/// Whether a connected account can be used. The names are the wire's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// The credential works, as far as is known.
-    Active,
-    /// The credential stopped working; the reason says why. The person must authorize again.
-    Expired,
-    /// The person has not authorized yet.
-    PendingAuth,
-    /// The person consented; the app has not verified yet that it was the right one.
-    PendingVerification,
-    /// Disconnected on purpose; the credential is gone, the account is kept.
-    Disconnected,
-}
-
-impl Status {
-    const ALL: [Self; 5] =
-        [Self::Active, Self::Expired, Self::PendingAuth, Self::PendingVerification, Self::Disconnected];
-
-    /// The wire's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Expired => "EXPIRED",
-            Self::PendingAuth => "PENDING_AUTH",
-            Self::PendingVerification => "PENDING_VERIFICATION",
-            Self::Disconnected => "DISCONNECTED",
-        }
-    }
-
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
-}
 
 /// Which connected account is meant.
 #[derive(Debug, Clone)]
