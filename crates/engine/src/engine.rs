@@ -216,6 +216,9 @@ impl Engine {
 
     /// Ends waits and requests, lets refreshes and exchanges under way finish, then closes the store. Later calls fail
     /// with `CLOSED`.
+    ///
+    /// # Errors
+    /// What the store fails with while it closes. Nothing can be called afterwards all the same.
     pub async fn close(&self) -> Result<()> {
         self.closing.cancel();
         self.tasks.close();

@@ -137,7 +137,7 @@ impl Engine {
     /// The connected account, without secrets.
     ///
     /// # Errors
-    /// `CONNECTED_ACCOUNT_NOT_FOUND`.
+    /// `CONNECTED_ACCOUNT_NOT_FOUND`; for one that is named by its connection, what [`Engine::connection`] fails with.
     pub async fn account(&self, account: &AccountRef) -> Result<Account> {
         self.ensure_open()?;
         let (connection, account) = self.stored_account(account).await?;
@@ -146,6 +146,9 @@ impl Engine {
 
     /// The connected account with its credential, a token refreshed first when it is about to end; no credential while
     /// the account is not active.
+    ///
+    /// # Errors
+    /// As [`Engine::account`], and what a refresh met. `REAUTHORIZATION_REQUIRED` is none: the account says so itself.
     pub async fn account_with_credential(
         self: &Arc<Self>,
         account: &AccountRef,
@@ -189,7 +192,10 @@ impl Engine {
         }
     }
 
-    /// Resolves when the account is active, whichever process made it so. Fails when it is deleted.
+    /// Resolves when the account is active, whichever process made it so.
+    ///
+    /// # Errors
+    /// As [`Engine::account`], also when the account is deleted meanwhile; `CLOSED` when the engine is closed.
     pub async fn wait_until_active(&self, account: &AccountRef) -> Result<Account> {
         loop {
             // Before the look, so that a change between the two is not missed.
@@ -208,6 +214,9 @@ impl Engine {
     }
 
     /// Connected accounts, a page at a time, without secrets.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a page's size or token, and for each connection what [`Engine::connection`] fails with.
     pub async fn accounts(&self, query: &AccountQuery) -> Result<AccountPage> {
         self.ensure_open()?;
         let organization = &query.organization;
@@ -238,6 +247,9 @@ impl Engine {
     }
 
     /// Deletes the account with its credential and the flows under way.
+    ///
+    /// # Errors
+    /// As [`Engine::account`].
     pub async fn delete_account(self: &Arc<Self>, account: &AccountRef) -> Result<()> {
         self.ensure_open()?;
         loop {
@@ -257,6 +269,9 @@ impl Engine {
     }
 
     /// Destroys the credential and keeps the account.
+    ///
+    /// # Errors
+    /// As [`Engine::account`].
     pub async fn disconnect_account(&self, account: &AccountRef) -> Result<Account> {
         self.ensure_open()?;
         let (_, stored) = self.stored_account(account).await?;

@@ -146,7 +146,8 @@ impl Engine {
     /// Makes a connection. It can be made before its app is registered; authorization links need the credentials.
     ///
     /// # Errors
-    /// `CONNECTION_ALREADY_EXISTS`, `CONNECTOR_NOT_FOUND`, `INVALID_ARGUMENT` for fields the connector does not take.
+    /// `CONNECTION_ALREADY_EXISTS`, `CONNECTOR_NOT_FOUND`, and `INVALID_ARGUMENT` or `UNKNOWN_OPTION` for what the connector
+    /// does not take.
     pub async fn create_connection(&self, new: NewConnection) -> Result<Connection> {
         self.ensure_open()?;
         if self.find_connection(&new.organization, &new.name).await?.is_some() {
@@ -162,8 +163,8 @@ impl Engine {
     /// One connection by name.
     ///
     /// # Errors
-    /// `CONNECTION_NOT_CONFIGURED` for a connector of the catalogue that needs an app and that nobody set up; it says
-    /// what to register.
+    /// `CONNECTION_NOT_FOUND`, or `CONNECTION_NOT_CONFIGURED` for a connector of the catalogue that needs an app and that
+    /// nobody set up; it says what to register.
     pub async fn connection(&self, organization: &Organization, name: &ConnectionName) -> Result<Connection> {
         self.ensure_open()?;
         let connection = self.stored_connection(organization, name).await?;
@@ -171,6 +172,9 @@ impl Engine {
     }
 
     /// Connections by name. `page_size` is 1 to 100; 30 unless said.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a page's size or token.
     pub async fn connections(
         &self,
         organization: &Organization,
@@ -193,6 +197,9 @@ impl Engine {
 
     /// Changes what the patch names. Accounts go on with the scopes that they have; when the app itself is another one
     /// (`client_id`, endpoints), they must authorize again.
+    ///
+    /// # Errors
+    /// As [`Engine::connection`]; `INVALID_ARGUMENT` and `UNKNOWN_OPTION` for what the connector does not take.
     pub async fn update_connection(
         &self,
         organization: &Organization,
@@ -204,6 +211,9 @@ impl Engine {
 
     /// Deletes the connection with its accounts and their credentials. A declared connection comes back, empty, when
     /// it is next named.
+    ///
+    /// # Errors
+    /// As [`Engine::connection`].
     pub async fn delete_connection(&self, organization: &Organization, name: &ConnectionName) -> Result<()> {
         self.ensure_open()?;
         loop {
@@ -223,6 +233,9 @@ impl Engine {
     }
 
     /// Enables or disables the connection. A disabled one makes no links and sends no requests; its accounts are kept.
+    ///
+    /// # Errors
+    /// As [`Engine::connection`].
     pub async fn set_connection_enabled(
         &self,
         organization: &Organization,
