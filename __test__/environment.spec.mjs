@@ -25,7 +25,8 @@ test('a variable that cannot be understood is named, when the client is first us
     ],
     [{ ONBEHALF_PUBLIC_URL: 'CANARY' }, /^INVALID_ARGUMENT `ONBEHALF_PUBLIC_URL` must be an absolute URL/],
     [{ ONBEHALF_KEY: 'CANARY', ONBEHALF_KEY_FILE: 'a' }, /^INVALID_ARGUMENT `ONBEHALF_KEY_FILE` must not stand beside/],
-    [{ ONBEHALF_STORE: 'postgres://CANARY' }, /^NOT_SUPPORTED a store other than a file/],
+    [{ ONBEHALF_STORE: 'mysql://CANARY' }, /^NOT_SUPPORTED a store other than a file/],
+    [{ ONBEHALF_STORE: 'postgres://CANARY' }, /^INVALID_ARGUMENT .*`key` is required with PostgreSQL/],
     [{ ONBEHALF_URL: 'https://CANARY' }, /^NOT_SUPPORTED an environment elsewhere \(ONBEHALF_URL is set/],
     [{ SCALEKIT_ENVIRONMENT_URL: 'https://CANARY' }, /^NOT_SUPPORTED .*SCALEKIT_ENVIRONMENT_URL/],
   ]

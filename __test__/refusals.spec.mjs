@@ -170,7 +170,16 @@ const settings = [
   ['no decision on users', { publicUrl: 'https://example.com' }, 'USER_VERIFICATION_UNDECIDED', /`userVerification`/],
   ['no verify URL', { userVerification: 'app' }, 'INVALID_ARGUMENT', /`userVerifyUrls` is required/],
   ['a verify URL of plain http', { userVerifyUrls: ['http://example.com'] }, 'INVALID_ARGUMENT', /must be https URLs/],
-  ['another kind of store', { store: 'postgres://me:CANARY@db/x' }, 'NOT_SUPPORTED', /a store other than a file/],
+  ['another kind of store', { store: 'mysql://me:CANARY@db/x' }, 'NOT_SUPPORTED', /a store other than a file/],
+  [
+    'a database without a key',
+    { store: 'postgres://me:CANARY@db/x', key: undefined },
+    'INVALID_ARGUMENT',
+    /`key` is required with/,
+  ],
+  ['half an address', { store: 'postgres://me:CANARY@db', key }, 'INVALID_ARGUMENT', /`store` must name the database/],
+  ['TLS or not', { store: 'postgres://me:CANARY@db/x?sslmode=prefer', key }, 'INVALID_ARGUMENT', /an `sslmode` of/],
+  ['a journal of a file', { journal: 'x' }, 'INVALID_ARGUMENT', /`journal` is for a PostgreSQL `store`/],
   ['a proxy that is no URL', { proxy: 'CANARY' }, 'INVALID_ARGUMENT', /`proxy` must be an absolute URL/],
 ]
 

@@ -1,5 +1,6 @@
 /**
- * Every test: the engine's, the types', the addon's from ava and from Jest. `npm test -- ava jest` runs only those.
+ * Every test: the engine's, those of them that concern a store once more on PostgreSQL, the types', the addon's from ava
+ * and from Jest. `npm test -- ava jest` runs only those.
  *
  * Each runner prints as it does; the last lines say once more what each of them ran. A runner that ran nothing failed.
  */
@@ -8,6 +9,7 @@ import { join } from 'node:path'
 
 import { requireChromium } from './chromium.mjs'
 import { offerFaketime } from './faketime.mjs'
+import { offerPostgres } from './postgres.mjs'
 import { ready } from './ready.mjs'
 import { Failed, main, packaged, root, run, say } from './run.mjs'
 
@@ -15,6 +17,14 @@ import { Failed, main, packaged, root, run, say } from './run.mjs'
 const runners = {
   cargo: {
     command: ['cargo', ['test', '--workspace', '--no-fail-fast']],
+    passed: /^test result:.* (\d+) passed/gm,
+    failed: /^test result:.* (\d+) failed/gm,
+    skipped: /^test result:.* (\d+) ignored/gm,
+  },
+  postgres: {
+    command: ['cargo', ['test', '--package', 'onbehalf-engine', '--test', 'it', '--test', 'kills', '--no-fail-fast']],
+    env: { ONBEHALF_TEST_STORE: 'postgres' },
+    needs: 'ONBEHALF_TEST_POSTGRES',
     passed: /^test result:.* (\d+) passed/gm,
     failed: /^test result:.* (\d+) failed/gm,
     skipped: /^test result:.* (\d+) ignored/gm,
@@ -53,11 +63,15 @@ await main(async () => {
   process.env.CHROME_PATH = await requireChromium()
   await offerFaketime()
 
+  const wanted = chosen.length ? chosen : Object.keys(runners)
+  const stopPostgres = wanted.some((name) => ['cargo', 'postgres'].includes(name)) ? await offerPostgres() : () => {}
+
   const results = []
-  for (const name of chosen.length ? chosen : Object.keys(runners)) {
+  for (const name of wanted.filter((name) => !runners[name].needs || process.env[runners[name].needs])) {
     say(`\n${name}`)
     results.push({ name, ...(await test(runners[name])) })
   }
+  await stopPostgres()
 
   console.log()
   for (const { name, passed, failed, skipped } of results)
@@ -66,9 +80,9 @@ await main(async () => {
   if (broken.length) throw new Failed(`\nNot all is well: ${broken.map(({ name }) => name).join(', ')}.`)
 })
 
-async function test({ command, passed, failed, skipped }) {
+async function test({ command, env, passed, failed, skipped }) {
   // What is read here is plain, whatever the caller wishes for their own eyes.
-  const { ok, text } = await run(...command, { output: 'both', env: { FORCE_COLOR: undefined, NO_COLOR: '1' } })
+  const { ok, text } = await run(...command, { output: 'both', env: { ...env, FORCE_COLOR: undefined, NO_COLOR: '1' } })
   // The compiler doesn't count: each file of types is a test.
   if (!passed) return { ok, passed: ok ? typeTests : 0, failed: ok ? 0 : typeTests }
 

@@ -25,7 +25,8 @@ const SECRET: &str = "_CLIENT_SECRET";
 /// The variables that concern onbehalf, read once per instance. An empty one counts as not set.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
-    pub(crate) store: Option<String>,
+    pub(crate) store: Option<Secret>,
+    pub(crate) journal: Option<String>,
     pub(crate) key: Option<Secret>,
     pub(crate) key_file: Option<String>,
     pub(crate) public_url: Option<String>,
@@ -68,7 +69,8 @@ impl Environment {
             "ONBEHALF_URL" => self.remote = Some("ONBEHALF_URL"),
             "SCALEKIT_ENVIRONMENT_URL" => self.remote = Some("SCALEKIT_ENVIRONMENT_URL"),
             "SCALEKIT_ENV_URL" => self.remote = Some("SCALEKIT_ENV_URL"),
-            "ONBEHALF_STORE" => self.store = text(),
+            "ONBEHALF_STORE" => self.store = Some(value.into()),
+            "ONBEHALF_JOURNAL" => self.journal = text(),
             "ONBEHALF_KEY" => self.key = Some(value.into()),
             "ONBEHALF_KEY_FILE" => self.key_file = text(),
             "ONBEHALF_PUBLIC_URL" => self.public_url = text(),

@@ -165,6 +165,7 @@ export type ErrorCode =
   | 'KEY_MISMATCH'
   | 'STORE_BUSY'
   | 'STORE_FULL'
+  | 'STORE_UNREACHABLE'
   | 'STORE_READ_ONLY'
   | 'STORE_CORRUPT'
   | 'STORE_TOO_NEW'

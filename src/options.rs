@@ -16,9 +16,15 @@ use crate::{
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct OnbehalfOptions {
-    /// The path of the store's file, or `':memory:'` (gone with the process). `ONBEHALF_STORE`.
+    /// The path of the store's file, `':memory:'` (gone with the process), or the URL of a PostgreSQL database, which
+    /// many machines may share: `postgres://user:password@host:5432/database`. `ONBEHALF_STORE`.
     /// @default './.onbehalf/store.db'
-    pub store: Option<String>,
+    #[napi(ts_type = "string")]
+    pub store: Option<Secret>,
+    /// With PostgreSQL: the folder of this machine where token answers are, sealed, until they are stored. It should
+    /// outlive the process, on a disk of the machine's own. `ONBEHALF_JOURNAL`.
+    /// @default './.onbehalf'
+    pub journal: Option<String>,
     /// The key that seals the store: 32 bytes in base64. `ONBEHALF_KEY`. Without any, one is made with the store and
     /// kept in your user's configuration folder, never beside the store; with a public URL that is not a loopback one,
     /// it is required.

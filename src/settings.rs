@@ -8,6 +8,8 @@ use onbehalf_engine::{
     egress::guard::is_loopback_host,
     names::{ConnectionName, Organization},
     refresh::RefreshSettings,
+    secret::ExposeSecret as _,
+    store::postgres::Address,
     vault::KeySource,
 };
 use url::Url;
@@ -20,6 +22,7 @@ use crate::{
 
 const DEFAULT_PORT: u16 = 7415;
 const DEFAULT_STORE: &str = "./.onbehalf/store.db";
+const DEFAULT_JOURNAL: &str = "./.onbehalf";
 const MEMORY: &str = ":memory:";
 
 /// How to open an environment.
@@ -52,11 +55,13 @@ impl Plan {
         }
         let port = given_port.or(own_port).unwrap_or(DEFAULT_PORT);
         let store = options.store.or(environment.store.take()).unwrap_or_else(|| DEFAULT_STORE.into());
+        let store = store.expose_secret();
+        let journal = options.journal.or(environment.journal.take());
         let given_keys = (options.key, options.key_file);
         let connections = connections(options.connections.unwrap_or_default(), &mut environment)?;
         let settings = Settings {
-            key: key(given_keys, &mut environment, &store, given_url.as_ref())?,
-            store: location(&store)?,
+            key: key(given_keys, &mut environment, store, given_url.as_ref())?,
+            store: location(store, journal)?,
             public_url: given_url.clone().map_or_else(|| local_url(port), Ok)?,
             app_name: options.app_name.or(environment.app_name),
             user_verification: verification(options.user_verification, environment.user_verification.as_deref())?,
@@ -110,12 +115,20 @@ fn full_path(option: &str, path: &str) -> Result<PathBuf> {
     absolute(path).map_err(|_| Error::invalid(option, "must be the path of a file"))
 }
 
-fn location(store: &str) -> Result<StoreLocation> {
+fn location(store: &str, journal: Option<String>) -> Result<StoreLocation> {
+    if Address::is_one(store) {
+        let address = Address::parse(store)?;
+        let folder = full_path("journal", journal.as_deref().unwrap_or(DEFAULT_JOURNAL))?;
+        return Ok(StoreLocation::Postgres { journal: folder.join(address.file_name()), address });
+    }
+    if journal.is_some() {
+        return Err(Error::invalid("journal", "is for a PostgreSQL `store`: of a file, it is beside it"));
+    }
     if store == MEMORY {
         return Ok(StoreLocation::Memory);
     }
     if store.contains("://") {
-        return Err(Error::NotSupported { what: "a store other than a file or `:memory:`".into() });
+        return Err(Error::NotSupported { what: "a store other than a file, `:memory:` or PostgreSQL".into() });
     }
     Ok(StoreLocation::File(full_path("store", store)?))
 }
@@ -138,6 +151,10 @@ fn key(
             Ok(KeySource::File { origin: format!("`{file_name}`"), path: full_path(file_name, &path)? })
         }
         (None, None) if store == MEMORY => Ok(KeySource::Ephemeral),
+        (None, None) if Address::is_one(store) => {
+            let problem = "is required with PostgreSQL: one made here would open nothing on another machine; make one with `openssl rand -base64 32`";
+            Err(Error::invalid("key", problem))
+        }
         (None, None) if public_url.is_some_and(|url| !is_loopback_host(url)) => {
             let problem = "is required with a public URL: one made here would be lost with this machine; make one with `openssl rand -base64 32`";
             Err(Error::invalid("key", problem))

@@ -31,6 +31,7 @@ use crate::{
     store::{
         Change, Commit, Meta, Opening, Store,
         journal::{Entry, Journal, Slot},
+        postgres::PostgresStore,
         resolve,
         sqlite::{BUSY_TIMEOUT, Location, SqliteStore},
     },
@@ -127,11 +128,10 @@ impl Engine {
         })?;
         settings.key.check()?;
         let location = settings.store.clone();
-        let opened = tokio::task::spawn_blocking(move || open_files(location)).await;
         let (store, journal, entries);
-        (settings.store, store, journal, entries) = opened.unwrap_or_else(|_| Err(interrupted()))?;
+        (settings.store, store, journal, entries) = open_store(location).await?;
         let parts = Parts {
-            store: Arc::new(store),
+            store,
             journal,
             entries,
             egress: Arc::new(egress),
@@ -278,6 +278,23 @@ impl Engine {
     }
 }
 
+/// Opens the store and this instance's journal, and says where they are.
+async fn open_store(location: StoreLocation) -> Result<(StoreLocation, Arc<dyn Store>, Journal, Vec<Entry>)> {
+    if let StoreLocation::Postgres { address, journal } = location {
+        let store = PostgresStore::open(&address).await?;
+        let opened = tokio::task::spawn_blocking(move || {
+            let path = resolve(&journal)?;
+            let (journal, entries) = Journal::open_apart(&path, &SystemRandom)?;
+            Ok((path, journal, entries))
+        });
+        let (path, journal, entries) = opened.await.unwrap_or_else(|_| Err(interrupted()))?;
+        return Ok((StoreLocation::Postgres { address, journal: path }, Arc::new(store), journal, entries));
+    }
+    let opened = tokio::task::spawn_blocking(move || open_files(location)).await;
+    let (location, store, journal, entries) = opened.unwrap_or_else(|_| Err(interrupted()))?;
+    Ok((location, Arc::new(store), journal, entries))
+}
+
 /// Opens what is on the disk, which waits for it, and says where that is.
 fn open_files(location: StoreLocation) -> Result<(StoreLocation, SqliteStore, Journal, Vec<Entry>)> {
     let StoreLocation::File(path) = location else {
@@ -298,7 +315,8 @@ fn interrupted() -> Error {
 /// the same moment wait, so that one key is made.
 async fn unlock(source: &KeySource, location: &StoreLocation, parts: &Parts) -> Result<(Vault, String)> {
     let _opening = match location.clone() {
-        StoreLocation::Memory => None,
+        // Of a database, whoever comes first gives it its key; nobody makes one.
+        StoreLocation::Memory | StoreLocation::Postgres { .. } => None,
         StoreLocation::File(path) => {
             let taken = tokio::task::spawn_blocking(move || Opening::take(&path, BUSY_TIMEOUT)).await;
             Some(taken.unwrap_or_else(|_| Err(interrupted()))?)

@@ -200,7 +200,11 @@ pub enum Error {
     #[error("the disk of the store is full; nothing was changed; make room and try again")]
     StoreFull,
 
-    /// Make the file, or its disk, writable. Nothing was changed.
+    /// Try again: the database server is away. Whether a call that writes was carried out is seen by reading.
+    #[error("the store cannot be reached ({reason}); what was stored before is kept; try again")]
+    StoreUnreachable { reason: String },
+
+    /// Make the file, its disk, or the database writable. Nothing was changed.
     #[error(
         "the store `{path}` cannot be written; nothing was changed; mend its permissions, or make its disk writable"
     )]
@@ -346,6 +350,7 @@ impl Error {
             Self::KeyMismatch { .. } => "KEY_MISMATCH",
             Self::StoreBusy => "STORE_BUSY",
             Self::StoreFull => "STORE_FULL",
+            Self::StoreUnreachable { .. } => "STORE_UNREACHABLE",
             Self::StoreReadOnly { .. } => "STORE_READ_ONLY",
             Self::StoreCorrupt { .. } => "STORE_CORRUPT",
             Self::StoreTooNew { .. } => "STORE_TOO_NEW",
@@ -366,7 +371,8 @@ impl Error {
             | Self::ProviderUnreachable { .. }
             | Self::ProviderUnavailable { .. }
             | Self::StoreBusy
-            | Self::StoreFull => true,
+            | Self::StoreFull
+            | Self::StoreUnreachable { .. } => true,
             _ => false,
         }
     }
@@ -410,7 +416,9 @@ impl Error {
                 put("identifier", identifier);
                 put("reason", reason);
             }
-            Self::AuthorizationFailed { reason } | Self::StoreFailed { reason } => put("reason", reason),
+            Self::AuthorizationFailed { reason } | Self::StoreUnreachable { reason } | Self::StoreFailed { reason } => {
+                put("reason", reason)
+            }
             Self::IdentityChanged { identifier } => put("identifier", identifier),
             Self::CredentialRefused { host, status } | Self::PermissionMissing { host, status } => {
                 put("host", host);

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     Error, Result, catalogue::Catalogue, connections::NewConnection, egress::guard, refresh::RefreshSettings,
-    vault::KeySource,
+    store::postgres::Address, vault::KeySource,
 };
 
 /// How an environment is set up. The door fills this from options and environment variables.
@@ -43,6 +43,13 @@ pub struct Settings {
 pub enum StoreLocation {
     /// One SQLite file, with its lock and journals beside it. Several instances may have it open.
     File(PathBuf),
+    /// A PostgreSQL database. Several machines may have it open.
+    Postgres {
+        /// Where it is.
+        address: Address,
+        /// Where this machine's journals are: what their names begin with, in a folder that outlives the process.
+        journal: PathBuf,
+    },
     /// Gone with the process; for tests.
     Memory,
 }
@@ -76,6 +83,13 @@ impl Checked {
             ));
         }
         settings.refresh.timing.check()?;
+        let is_made_here = matches!(settings.key, KeySource::AutoFile { .. } | KeySource::Ephemeral);
+        if is_made_here && matches!(settings.store, StoreLocation::Postgres { .. }) {
+            return Err(Error::invalid(
+                "key",
+                "is required with PostgreSQL: one made here would open nothing on another machine; make one with `openssl rand -base64 32`",
+            ));
+        }
         let user_verify_urls = std::mem::take(&mut settings.user_verify_urls);
         let user_verify_urls = user_verify_urls.into_iter().map(verify_url).collect::<Result<Vec<_>>>()?;
         let user_verification = verification(&settings, user_verify_urls.is_empty())?;

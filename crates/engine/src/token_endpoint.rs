@@ -113,7 +113,8 @@ impl Answer {
         let Self { status, headers, body, received_at, .. } = self;
         if !self.whole {
             let salvaged = salvage_refresh_token(body, registration);
-            return Outcome::Unknown { reason: Unusable::Broken, error: ProviderError::default(), salvaged };
+            let reason = if body.len() >= MOST { Unusable::TooLarge } else { Unusable::Broken };
+            return Outcome::Unknown { reason, error: ProviderError::default(), salvaged };
         }
         classify(TokenAnswer { status: *status, headers, body, received_at: *received_at }, registration, asked)
     }

@@ -62,6 +62,9 @@ pub enum Unusable {
     /// The answer breaks off, or is not what it began as.
     #[error("the answer is broken or cut off")]
     Broken,
+    /// There is more of it than is read.
+    #[error("the answer is too large")]
+    TooLarge,
     /// A value that counts was given twice.
     #[error("the answer gives a value twice")]
     Repeated,

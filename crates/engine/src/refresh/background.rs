@@ -199,7 +199,9 @@ impl Engine {
         };
         match told {
             // Nothing was sent: the provider, or the store, is not up to it for now.
-            Err(Error::ProviderUnavailable { .. } | Error::StoreBusy) if is_undone => Ending::Failed,
+            Err(Error::ProviderUnavailable { .. } | Error::StoreBusy | Error::StoreUnreachable { .. }) if is_undone => {
+                Ending::Failed
+            }
             _ if is_undone => Ending::Undone,
             // Its own grant has ended: that says nothing of others.
             Ok(()) | Err(Error::ReauthorizationRequired { .. }) => Ending::Settled,

@@ -16,7 +16,10 @@ use crate::{
     catalogue::profile::Profile,
     connections::registration::Setup,
     names::Organization,
-    oauth::{outcome::Outcome, token_response::TokenSet},
+    oauth::{
+        outcome::Outcome,
+        token_response::{TokenSet, Unusable},
+    },
     rows::{Credential, StoredAccount, Tokens},
     secret::Secret,
     store::{AccountKey, Change, Commit},
@@ -143,7 +146,12 @@ impl Engine {
                 let note = Note { doubtful: true, ..Note::of("answer_unusable") };
                 let wait = self.quarantine(setup.profile());
                 let retry_at = self.postpone(&account, *epoch, wait, note).await?;
-                Err(unavailable(reason.to_string(), Some(retry_at)))
+                Err(match reason {
+                    Unusable::TooLarge => {
+                        Error::ProviderResponseInvalid { host: host.clone(), reason: reason.to_string() }
+                    }
+                    _ => unavailable(reason.to_string(), Some(retry_at)),
+                })
             }
         };
         Ok(Settled::Told(told))

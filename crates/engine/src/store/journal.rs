@@ -21,6 +21,7 @@ mod owned;
 mod syncs;
 
 use std::{
+    collections::HashSet,
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
@@ -65,8 +66,14 @@ pub struct Journal {
 enum Beside {
     /// Nowhere: nobody else has this store.
     Nothing,
-    /// Beside the store of this path.
+    /// Beside the store of this path, all of them.
     Store(PathBuf),
+    /// Under this path those of this machine; the store is a database, and others may be elsewhere.
+    Machine {
+        path: PathBuf,
+        /// Whose journal was found empty and left when this one was opened.
+        gone: HashSet<String>,
+    },
     /// On a test's disk.
     Disk(Arc<dyn Disk>),
 }
@@ -133,8 +140,19 @@ impl Journal {
     /// `STORE_FULL` or `STORE_READ_ONLY` when the file cannot be made in full.
     pub fn open(store: &Path, random: &dyn Random) -> Result<(Self, Vec<Entry>)> {
         let owner = base62(&random.bytes::<16>()?);
-        let (shared, entries) = owned::open(store, &owner)?;
+        let (shared, entries, _) = owned::open(store, &owner)?;
         Ok((Self { shared, beside: Beside::Store(store.into()), owner }, entries))
+    }
+
+    /// As [`Journal::open`], for a store that machines share: `path` is where this one's journals are. Of an instance
+    /// whose journal is not here, it cannot be told whether it is gone.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_apart(path: &Path, random: &dyn Random) -> Result<(Self, Vec<Entry>)> {
+        let owner = base62(&random.bytes::<16>()?);
+        let (shared, entries, gone) = owned::open(path, &owner)?;
+        Ok((Self { shared, beside: Beside::Machine { path: path.into(), gone }, owner }, entries))
     }
 
     /// A journal for a store in memory: its slots count, and keep nothing.
@@ -172,7 +190,12 @@ impl Journal {
             Beside::Disk(disk) => Ok(disk::look(disk, owner).await?.map(|(_, entries)| entries)),
             Beside::Store(store) => {
                 let (store, owner) = (store.clone(), owner.to_owned());
-                blocking(move || owned::take_over(&store, &owner)).await
+                blocking(move || owned::take_over(&store, &owner, Some(Vec::new()))).await
+            }
+            Beside::Machine { path, gone } => {
+                let absent = gone.contains(owner).then(Vec::new);
+                let (path, owner) = (path.clone(), owner.to_owned());
+                blocking(move || owned::take_over(&path, &owner, absent)).await
             }
         }
     }
@@ -183,7 +206,7 @@ impl Journal {
         match &self.beside {
             Beside::Nothing => Ok(Vec::new()),
             Beside::Disk(disk) => disk::peek(disk, owner).await,
-            Beside::Store(store) => {
+            Beside::Store(store) | Beside::Machine { path: store, .. } => {
                 let (store, owner) = (store.clone(), owner.to_owned());
                 blocking(move || owned::peek(&store, &owner)).await
             }
@@ -195,7 +218,7 @@ impl Journal {
         match &self.beside {
             Beside::Nothing => Ok(Vec::new()),
             Beside::Disk(disk) => disk::orphans(disk).await,
-            Beside::Store(store) => {
+            Beside::Store(store) | Beside::Machine { path: store, .. } => {
                 let store = store.clone();
                 blocking(move || owned::orphans(&store)).await
             }

@@ -6,9 +6,13 @@
 //! PostgreSQL do it well.
 
 mod change;
+#[cfg(test)]
+mod contract;
 mod files;
 pub mod journal;
+pub mod postgres;
 mod row;
+mod sql;
 pub mod sqlite;
 
 use async_trait::async_trait;

@@ -18,6 +18,8 @@ use onbehalf_engine::{
     time::Timestamp,
 };
 
+use crate::network::there;
+
 /// Who is told of every commit, and may hold it up.
 #[async_trait]
 pub(crate) trait Watch: Send + Sync + 'static {
@@ -43,13 +45,6 @@ impl<S: ?Sized> std::fmt::Debug for Flaky<S> {
 }
 
 impl<S: ?Sized> Flaky<S> {
-    pub(crate) fn new(store: S) -> Self
-    where
-        S: Sized,
-    {
-        Self::of(Arc::new(store), None, Duration::ZERO)
-    }
-
     /// A store with someone who watches it, or without, whose clock is ahead by so much.
     pub(crate) fn of(store: Arc<S>, watch: Option<Arc<dyn Watch>>, ahead: Duration) -> Self {
         Self { store, full: AtomicBool::new(false), busy: AtomicBool::new(false), watch, ahead }
@@ -68,23 +63,23 @@ impl<S: ?Sized> Flaky<S> {
 #[async_trait]
 impl<S: Store + ?Sized> Store for Flaky<S> {
     async fn meta(&self) -> Result<Option<Meta>> {
-        self.store.meta().await
+        there(self.store.meta()).await
     }
 
     async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>> {
-        self.store.data_keys(organization).await
+        there(self.store.data_keys(organization)).await
     }
 
     async fn connection(&self, organization: &str, key: ConnectionKey<'_>) -> Result<Option<ConnectionRow>> {
-        self.store.connection(organization, key).await
+        there(self.store.connection(organization, key)).await
     }
 
     async fn connections(&self, organization: &str, after: Option<&str>, limit: u32) -> Result<Vec<ConnectionRow>> {
-        self.store.connections(organization, after, limit).await
+        there(self.store.connections(organization, after, limit)).await
     }
 
     async fn account(&self, organization: &str, key: AccountKey<'_>) -> Result<Option<AccountRow>> {
-        self.store.account(organization, key).await
+        there(self.store.account(organization, key)).await
     }
 
     async fn accounts(
@@ -94,35 +89,35 @@ impl<S: Store + ?Sized> Store for Flaky<S> {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<AccountRow>> {
-        self.store.accounts(organization, filter, after, limit).await
+        there(self.store.accounts(organization, filter, after, limit)).await
     }
 
     async fn flow(&self, key: FlowKey<'_>) -> Result<Option<FlowRow>> {
-        self.store.flow(key).await
+        there(self.store.flow(key)).await
     }
 
     async fn pending_flows(&self, organization: &str, account_id: &str, now: Timestamp) -> Result<PendingFlows> {
-        self.store.pending_flows(organization, account_id, now).await
+        there(self.store.pending_flows(organization, account_id, now)).await
     }
 
     async fn lease(&self, organization: &str, account_id: &str) -> Result<Option<LeaseRow>> {
-        self.store.lease(organization, account_id).await
+        there(self.store.lease(organization, account_id)).await
     }
 
     async fn fault(&self, organization: &str, connection_id: &str) -> Result<Option<FaultRow>> {
-        self.store.fault(organization, connection_id).await
+        there(self.store.fault(organization, connection_id)).await
     }
 
     async fn lanes(&self, after: Option<(&str, &str)>, limit: u32) -> Result<Vec<LaneRow>> {
-        self.store.lanes(after, limit).await
+        there(self.store.lanes(after, limit)).await
     }
 
     async fn due(&self, organization: &str, connection_id: &str, now: Timestamp, limit: u32) -> Result<Vec<DueRow>> {
-        self.store.due(organization, connection_id, now, limit).await
+        there(self.store.due(organization, connection_id, now, limit)).await
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        Ok(self.store.now().await?.plus(self.ahead))
+        Ok(there(self.store.now()).await?.plus(self.ahead))
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {
@@ -132,18 +127,18 @@ impl<S: Store + ?Sized> Store for Flaky<S> {
         if self.full.load(Ordering::SeqCst) {
             return Err(Error::StoreFull);
         }
-        let Some(watch) = &self.watch else { return self.store.commit(changes).await };
+        let Some(watch) = &self.watch else { return there(self.store.commit(changes)).await };
         watch.commits(&changes).await;
-        let commit = self.store.commit(changes.clone()).await;
+        let commit = there(self.store.commit(changes.clone())).await;
         watch.committed(&changes).await;
         commit
     }
 
     async fn version(&self) -> Result<i64> {
-        self.store.version().await
+        there(self.store.version()).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.store.close().await
+        there(self.store.close()).await
     }
 }

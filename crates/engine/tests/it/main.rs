@@ -1,4 +1,4 @@
-//! The engine's calls, end to end, on an in-memory store against a strict simulated provider: no network, no sleeps,
+//! The engine's calls, end to end, on an in-memory store (or on PostgreSQL: `shared`) against a strict simulated provider: no network, no sleeps,
 //! and a clock that only moves when a test says so. In `hostile` alone a provider on loopback takes its place.
 
 #![expect(clippy::unwrap_used, reason = "what a test prepares must not fail")]
@@ -14,12 +14,14 @@ mod flaky;
 mod flows;
 mod hostile;
 mod meanwhile;
+mod network;
 mod processes;
 mod provider;
 mod proxy;
 mod refresh;
 mod restart;
 mod rows;
+mod shared;
 mod static_world;
 mod streaming;
 mod submit;

@@ -15,14 +15,18 @@ use onbehalf_engine::{
     store::{
         Store,
         journal::{Entry, Journal},
-        sqlite::{BUSY_TIMEOUT, Location, SqliteStore},
     },
     time::{ManualClock, Timestamp},
     vault::KeySource,
 };
 use url::Url;
 
-use crate::{flaky::Flaky, provider::Provider};
+use crate::{
+    flaky::Flaky,
+    network::on_postgres,
+    provider::Provider,
+    shared::{fresh, journal_of, of_folder},
+};
 
 /// What outlives a process.
 pub(crate) type Remains = (Arc<Provider>, Arc<ManualClock>);
@@ -51,7 +55,7 @@ pub(crate) struct World {
     pub(crate) engine: Arc<Engine>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: Arc<Flaky<SqliteStore>>,
+    pub(crate) store: Arc<Flaky<dyn Store>>,
 }
 
 /// An environment where the person who opens the link is believed.
@@ -119,17 +123,17 @@ impl World {
     pub(crate) async fn opened(settings: Settings) -> Result<Self> {
         let outside = Self::outside();
         let egress = outside.0.clone();
-        Self::on(settings, outside, egress, Self::memory()?, (Journal::memory(), Vec::new())).await
+        Self::on(settings, outside, egress, Self::fresh().await?, (Journal::memory(), Vec::new())).await
     }
 
     /// An environment with another way out than to the simulated provider.
     pub(crate) async fn through(egress: Arc<dyn Egress>, settings: Settings) -> Self {
-        let (store, journal) = (Self::memory().unwrap(), (Journal::memory(), Vec::new()));
+        let (store, journal) = (Self::fresh().await.unwrap(), (Journal::memory(), Vec::new()));
         Self::on(settings, Self::outside(), egress, store, journal).await.unwrap()
     }
 
-    fn memory() -> Result<Arc<Flaky<SqliteStore>>> {
-        Ok(Arc::new(Flaky::new(SqliteStore::open(Location::Memory)?)))
+    async fn fresh() -> Result<Arc<Flaky<dyn Store>>> {
+        Ok(Arc::new(Flaky::of(fresh().await?, None, Duration::ZERO)))
     }
 
     /// Another process on the same store, with other settings.
@@ -142,10 +146,8 @@ impl World {
     pub(crate) async fn in_folder_with(folder: &Path, before: Option<Remains>, settings: Settings) -> Self {
         let outside = before.unwrap_or_else(Self::outside);
         let egress = outside.0.clone();
-        let path = folder.join("store.db");
-        let store = SqliteStore::open_with(Location::File(path.clone()), BUSY_TIMEOUT, outside.1.clone()).unwrap();
-        let journal = Journal::open(&path, &SystemRandom).unwrap();
-        Self::on(settings, outside, egress, Arc::new(Flaky::new(store)), journal).await.unwrap()
+        let store = Flaky::of(of_folder(folder, outside.1.clone()).await.unwrap(), None, Duration::ZERO);
+        Self::on(settings, outside, egress, Arc::new(store), journal_of(folder).unwrap()).await.unwrap()
     }
 
     /// An environment in a folder, and a process that goes on after another was killed there.
@@ -153,13 +155,16 @@ impl World {
         Self::in_folder_with(folder, before, settings()).await
     }
 
-    /// An environment whose files the engine opens itself. Its disk is never full.
+    /// An environment whose files, where it has any, the engine opens itself. Its disk is never full.
     pub(crate) async fn opened_in_folder(folder: &Path, before: Option<Remains>) -> Self {
+        if on_postgres() {
+            return Self::in_folder(folder, before).await;
+        }
         let (provider, clock) = before.unwrap_or_else(Self::outside);
         let settings = Settings { store: StoreLocation::File(folder.join("store.db")), ..settings() };
         let outside = |parts| Parts { egress: provider.clone(), clock: clock.clone(), ..parts };
         let engine = Engine::open_with(settings, outside).await.unwrap();
-        Self { engine, provider, clock, store: Self::memory().unwrap() }
+        Self { engine, provider, clock, store: Self::fresh().await.unwrap() }
     }
 
     /// Ends the process; what is outside of it stays.
@@ -183,7 +188,7 @@ impl World {
         settings: Settings,
         (provider, clock): Remains,
         egress: Arc<dyn Egress>,
-        store: Arc<Flaky<SqliteStore>>,
+        store: Arc<Flaky<dyn Store>>,
         (journal, entries): (Journal, Vec<Entry>),
     ) -> Result<Self> {
         let parts = Parts {

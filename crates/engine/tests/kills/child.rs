@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use onbehalf_engine::{StoreLocation, refresh::Timing, secret::ExposeSecret as _};
+use onbehalf_engine::{refresh::Timing, secret::ExposeSecret as _};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{
-    environment::Environment,
+    environment::{Environment, store_of},
     parking::{Parking, Step, listen, say},
     provider::{Hold, Kind, Provider},
     refresh::NOW,
@@ -81,7 +81,7 @@ async fn plays_its_part() {
     let part: Part = serde_json::from_str(part.to_str().unwrap()).unwrap();
     let parking = Parking::new(part.at);
     let ahead = Duration::from_millis(u64::try_from(part.now - NOW).unwrap());
-    let store = StoreLocation::File(part.folder.join("store.db"));
+    let store = store_of(&part.folder);
     let environment = Environment::with(store, &part.provider, NOW, part.timing(), ahead, Some(parking.clone())).await;
     match part.act {
         Act::Exchange => {

@@ -14,7 +14,11 @@ use onbehalf_engine::{
     vault::KeySource,
 };
 
-use crate::{parking::Parking, refresh::NOW};
+use crate::{
+    network::{address, on_postgres},
+    parking::Parking,
+    refresh::NOW,
+};
 
 /// What a connector says that knows nothing of its provider. An `invalid_grant` is confirmed at once, so that no test
 /// waits.
@@ -44,7 +48,7 @@ pub(crate) struct Environment {
 impl Environment {
     /// Opens it at a provider's address and at a moment, in milliseconds; `parking` stands between it and the world.
     pub(crate) async fn open(folder: &Path, provider: &str, now: i64, parking: Option<Arc<Parking>>) -> Self {
-        let store = StoreLocation::File(folder.join("store.db"));
+        let store = store_of(folder);
         // By then every lease of an earlier moment is over.
         let ahead = Duration::from_millis(u64::try_from(now - NOW).unwrap());
         Self::with(store, provider, now, Timing::default(), ahead, parking).await
@@ -106,6 +110,16 @@ impl Environment {
     pub(crate) fn pass(&self, duration: Duration) {
         self.clock.advance(duration);
     }
+}
+
+/// The store of a folder: in it, or on the tests' PostgreSQL, with its journals in the folder.
+pub(crate) fn store_of(folder: &Path) -> StoreLocation {
+    let path = folder.join("store.db");
+    if on_postgres() {
+        let name = folder.file_name().unwrap().as_encoded_bytes();
+        return StoreLocation::Postgres { address: address(name), journal: path };
+    }
+    StoreLocation::File(path)
 }
 
 fn settings(store: StoreLocation, endpoints: Endpoints) -> Settings {

@@ -20,5 +20,7 @@ mod stalls;
 #[path = "../it/flaky.rs"]
 #[expect(dead_code, reason = "the stores of the other tests also fail")]
 mod flaky;
+#[path = "../it/network.rs"]
+mod network;
 #[path = "../it/wire.rs"]
 mod wire;

@@ -6,13 +6,12 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use onbehalf_engine::StoreLocation;
 use rustix::process::Signal;
 use tempfile::tempdir;
 
 use crate::{
     child::{Act, PERSON, Part, Process},
-    environment::Environment,
+    environment::{Environment, store_of},
     parking::Step,
     provider::{Policy, Provider},
     refresh::{AT_A_TIME, NOW, settled},
@@ -57,7 +56,7 @@ async fn stalled(step: Step, policy: Policy) -> Found {
     let (mut process, hold) = Process::stopped(&part, &provider).await;
     process.signal(Signal::STOP);
 
-    let store = StoreLocation::File(folder.path().join("store.db"));
+    let store = store_of(folder.path());
     let beside = Environment::with(store, &part.provider, NOW + 4_000_000, part.timing(), Duration::ZERO, None).await;
     let (told, ()) = tokio::join!(beside.token(PERSON), tokio::time::sleep(part.timing().lease));
     if let Some(hold) = hold {

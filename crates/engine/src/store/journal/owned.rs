@@ -5,6 +5,7 @@
 //! given to a new owner, under the new name, only when it is empty: where no file has a name, nothing was left under it.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -35,13 +36,16 @@ enum Found {
 }
 
 /// The journal of a new instance, and what others left in theirs. Of empty journals that nobody has, one is taken and
-/// the others are removed.
-pub(super) fn open(store: &Path, owner: &str) -> Result<(Arc<Shared>, Vec<Entry>)> {
+/// the others are removed. Last, whose the empty ones were.
+pub(super) fn open(store: &Path, owner: &str) -> Result<(Arc<Shared>, Vec<Entry>, HashSet<String>)> {
     let _opening = Opening::take(store, PATIENCE)?;
     let own = path(store, owner);
-    let (mut taken, mut left) = (None, Vec::new());
+    let (mut taken, mut left, mut gone) = (None, Vec::new(), HashSet::new());
     for path in all(store)? {
         let Found::Left(shared, entries) = look(store, &path)? else { continue };
+        if entries.is_empty() {
+            gone.extend(owner_of(&path));
+        }
         let settled = if !entries.is_empty() {
             left.extend(entries);
             Ok(())
@@ -54,14 +58,15 @@ pub(super) fn open(store: &Path, owner: &str) -> Result<(Arc<Shared>, Vec<Entry>
         settled.map_err(|error| files::failure(&error, &path))?;
     }
     let shared = taken.map_or_else(|| create(store, &own), Ok)?;
-    Ok((shared, left))
+    Ok((shared, left, gone))
 }
 
-/// What the instance `owner` left, if it is gone; nothing while its journal is somebody's.
-pub(super) fn take_over(store: &Path, owner: &str) -> Result<Option<Vec<Entry>>> {
+/// What the instance `owner` left, if it is gone; nothing while its journal is somebody's. `absent` is what it means that
+/// there is none of that name.
+pub(super) fn take_over(store: &Path, owner: &str, absent: Option<Vec<Entry>>) -> Result<Option<Vec<Entry>>> {
     Ok(match look(store, &named(store, owner)?)? {
         Found::Owned => None,
-        Found::Nothing => Some(Vec::new()),
+        Found::Nothing => absent,
         Found::Left(_, entries) => Some(entries),
     })
 }
@@ -87,6 +92,11 @@ pub(super) fn orphans(store: &Path) -> Result<Vec<Entry>> {
 
 fn path(store: &Path, owner: &str) -> PathBuf {
     files::sibling(store, &format!(".journal-{owner}"))
+}
+
+/// Whose journal a file is.
+fn owner_of(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_str()?.rsplit_once('-')?.1.to_owned())
 }
 
 /// The journal of the instance that a row names, which must not lead elsewhere.

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, Result, ToSql, TransactionBehavior, params};
 
-use super::{failure, rows, sql};
-use crate::store::{Change, Commit};
+use super::{failure, rows};
+use crate::store::{Change, Commit, sql};
 
 /// Applies several commits in one transaction: each by itself all or nothing, in their order. It is durable, unless none
 /// of its changes asks for that ([`Change::waits_for_disk`]).

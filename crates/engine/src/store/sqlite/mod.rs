@@ -2,7 +2,7 @@
 //!
 //! One thread writes ([`writer`]), and a few connections read where they are called ([`readers`]). Other processes, and
 //! other instances in this one, may have the file too: they open it in turns ([`open`]), then SQLite keeps them apart.
-//! All statements stand in [`sql`].
+//! All statements stand in [`sql`](super::sql).
 //!
 //! A program that opens the file with an SQLite of its own inside this process (`node:sqlite`, say) releases our locks
 //! when it closes it, and another process may then damage the database (A121): nothing here can prevent that.
@@ -16,7 +16,6 @@ mod open;
 mod readers;
 mod rows;
 mod schema;
-mod sql;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -34,7 +33,7 @@ use rusqlite::{OptionalExtension as _, ToSql, params};
 use self::{open::Opened, readers::Readers, writer::Writer};
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows, Store,
+    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, PendingFlows, Store, sql,
 };
 use crate::{
     Result,

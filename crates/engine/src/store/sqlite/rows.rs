@@ -1,4 +1,4 @@
-//! Rows as SQLite's values, and back: columns in the order of the structs' fields, as [`super::sql`] lists them.
+//! Rows as SQLite's values, and back: columns in the order of the structs' fields, as [`crate::store::sql`] lists them.
 
 use rusqlite::{
     Result, Row, ToSql,
