@@ -67,6 +67,9 @@ pub struct FieldSummary {
 
 impl Engine {
     /// The connectors of the catalogue, by slug.
+    ///
+    /// # Errors
+    /// `CONNECTOR_INVALID` where a file of the catalogue cannot be read.
     pub fn connectors(&self) -> Result<Vec<ConnectorSummary>> {
         self.catalogue.connectors().map(|connector| Ok(summary(connector?))).collect()
     }

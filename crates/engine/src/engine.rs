@@ -17,7 +17,7 @@ use url::Url;
 use crate::{
     Error, Result,
     catalogue::{Catalogue, url::Loopback},
-    connections::{NewConnection, client_secrets::SecretsInUse, declared, fault::FaultMemory},
+    connections::{NewConnection, declared, fault::FaultMemory, secret_choice::SecretsInUse},
     egress::{
         Egress,
         client::{self, HttpEgress},
@@ -220,6 +220,9 @@ impl Engine {
 
     /// Ends waits and requests, lets refreshes and exchanges under way finish, then closes the store. Later calls fail
     /// with `CLOSED`.
+    ///
+    /// # Errors
+    /// What the store fails with while it closes. Nothing can be called afterwards all the same.
     pub async fn close(&self) -> Result<()> {
         self.closing.cancel();
         self.tasks.close();

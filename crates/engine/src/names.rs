@@ -8,6 +8,9 @@ pub struct Organization(String);
 
 impl Organization {
     /// Parses an organization's id: 1 to 128 visible ASCII characters without spaces.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything else.
     pub fn parse(id: &str) -> Result<Self> {
         let visible = id.bytes().all(|byte| byte.is_ascii_graphic());
         if id.is_empty() || id.len() > 128 || !visible {
@@ -36,6 +39,9 @@ pub struct ConnectionName(String);
 
 impl ConnectionName {
     /// Parses a name as callers write it; space around it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything else.
     pub fn parse(name: &str) -> Result<Self> {
         let name = name.trim();
         if name.is_empty() {
@@ -64,6 +70,9 @@ pub struct Identifier(String);
 impl Identifier {
     /// Parses an identifier: 1 to 200 characters, none of them a control character; space around it is dropped,
     /// as the official SDKs do.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything else.
     pub fn parse(identifier: &str) -> Result<Self> {
         let identifier = identifier.trim();
         if identifier.is_empty() {

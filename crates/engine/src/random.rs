@@ -6,7 +6,10 @@ use crate::{Error, Result, secret::Secret};
 
 /// Where unpredictable bytes come from.
 pub trait Random: Send + Sync + 'static {
-    /// Fills `buffer`, or fails; there is no weaker fallback.
+    /// Fills `buffer`.
+    ///
+    /// # Errors
+    /// `INTERNAL` when the system gives no random bytes: there is no weaker fallback.
     fn fill(&self, buffer: &mut [u8]) -> Result<()>;
 }
 
@@ -25,6 +28,9 @@ impl Random for SystemRandom {
 
 impl dyn Random {
     /// `N` random bytes.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn bytes<const N: usize>(&self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
@@ -32,16 +38,25 @@ impl dyn Random {
     }
 
     /// A number from 0 to 1.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn fraction(&self) -> Result<f64> {
         Ok(f64::from(u32::from_be_bytes(self.bytes()?)) / f64::from(u32::MAX))
     }
 
     /// A prefixed public id of 128 random bits, such as `conn_3sDq…`.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn id(&self, prefix: &str) -> Result<String> {
         Ok(format!("{prefix}_{}", base62(&self.bytes::<16>()?)))
     }
 
     /// A one-time secret of 256 random bits, 43 base62 characters (a link, a state, a nonce, a cookie).
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn token(&self) -> Result<Secret> {
         Ok(Secret::from(base62(&self.bytes::<32>()?)))
     }

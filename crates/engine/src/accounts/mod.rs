@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 
 pub use bring::{Brought, BroughtToken};
 
+pub use crate::rows::Status;
 use crate::{
     Engine, Error, Result,
     names::{ConnectionName, Identifier, Organization},
@@ -21,41 +22,6 @@ use crate::{
     store::{AccountFilter, Change, Commit, ConnectionKey},
     time::Timestamp,
 };
-
-/// Whether a connected account can be used. The names are the wire's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// The credential works, as far as is known.
-    Active,
-    /// The credential stopped working; the reason says why. The person must authorize again.
-    Expired,
-    /// The person has not authorized yet.
-    PendingAuth,
-    /// The person consented; the app has not verified yet that it was the right one.
-    PendingVerification,
-    /// Disconnected on purpose; the credential is gone, the account is kept.
-    Disconnected,
-}
-
-impl Status {
-    const ALL: [Self; 5] =
-        [Self::Active, Self::Expired, Self::PendingAuth, Self::PendingVerification, Self::Disconnected];
-
-    /// The wire's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Expired => "EXPIRED",
-            Self::PendingAuth => "PENDING_AUTH",
-            Self::PendingVerification => "PENDING_VERIFICATION",
-            Self::Disconnected => "DISCONNECTED",
-        }
-    }
-
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
-}
 
 /// Which connected account is meant.
 #[derive(Debug, Clone)]
@@ -172,7 +138,7 @@ impl Engine {
     /// The connected account, without secrets.
     ///
     /// # Errors
-    /// `CONNECTED_ACCOUNT_NOT_FOUND`.
+    /// `CONNECTED_ACCOUNT_NOT_FOUND`; for one that is named by its connection, what [`Engine::connection`] fails with.
     pub async fn account(&self, account: &AccountRef) -> Result<Account> {
         self.ensure_open()?;
         let (connection, account) = self.stored_account(account).await?;
@@ -181,6 +147,9 @@ impl Engine {
 
     /// The connected account with its credential, a token refreshed first when it is about to end; no credential while
     /// the account is not active.
+    ///
+    /// # Errors
+    /// As [`Engine::account`], and what a refresh met. `REAUTHORIZATION_REQUIRED` is none: the account says so itself.
     pub async fn account_with_credential(
         self: &Arc<Self>,
         account: &AccountRef,
@@ -224,7 +193,10 @@ impl Engine {
         }
     }
 
-    /// Resolves when the account is active, whichever process made it so. Fails when it is deleted.
+    /// Resolves when the account is active, whichever process made it so.
+    ///
+    /// # Errors
+    /// As [`Engine::account`], also when the account is deleted meanwhile; `CLOSED` when the engine is closed.
     pub async fn wait_until_active(&self, account: &AccountRef) -> Result<Account> {
         loop {
             // Before the look, so that a change between the two is not missed.
@@ -243,6 +215,9 @@ impl Engine {
     }
 
     /// Connected accounts, a page at a time, without secrets.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a page's size or token, and for each connection what [`Engine::connection`] fails with.
     pub async fn accounts(&self, query: &AccountQuery) -> Result<AccountPage> {
         self.ensure_open()?;
         let organization = &query.organization;

@@ -23,6 +23,10 @@ impl Connector {
     }
 
     /// The method of this name, or the default one, if this version can run it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where the connector has no such method, [`Error::NotSupported`] where this version can't
+    /// run it.
     pub fn supported_method(&self, name: Option<&str>) -> Result<(&str, &Method)> {
         let Some((name, method)) = self.method(name) else {
             let nearest = nearest(name.unwrap_or_default(), self.auth.keys().map(String::as_str));
@@ -47,6 +51,10 @@ impl Connector {
     }
 
     /// Where API calls go. A host that a provider gave (`{instance_url}`) must belong to `hosts`.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`] where the connector names no address, [`Error::TargetNotAllowed`] for a host of nobody's, and
+    /// what filling the address in fails with.
     pub fn api_url(&self, values: &Values, loopback: Loopback) -> Result<Url> {
         let base = self.base_url.as_ref().ok_or_else(|| self.without_base_url())?;
         let url = base.render_url(values, loopback)?;
@@ -59,6 +67,9 @@ impl Connector {
     }
 
     /// Where the probe goes: below [`Self::api_url`], or to a host that may receive the credential.
+    ///
+    /// # Errors
+    /// As [`Self::api_url`], and [`Error::TargetNotAllowed`] for a host that may not receive the credential.
     pub fn probe_url(&self, values: &Values, loopback: Loopback) -> Result<Option<Url>> {
         let Some(probe) = &self.probe else { return Ok(None) };
         let base = self.base_url.as_ref().ok_or_else(|| self.without_base_url())?;
@@ -109,7 +120,10 @@ fn is_local(url: &Url) -> bool {
 }
 
 impl Method {
-    /// Whether this version can run the method; if not, why.
+    /// Whether this version can run the method.
+    ///
+    /// # Errors
+    /// Why not, in words for developers.
     pub fn supported(&self) -> Result<(), &'static str> {
         let runs = self.kind.is_static() || self.kind == MethodKind::Oauth2;
         let reasons = [

@@ -36,6 +36,9 @@ impl Method {
     }
 
     /// [`Method::read_entered`], with an error for developers about the first fault.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] and [`Error::UnknownOption`]; neither repeats a value.
     pub fn check_entered(&self, given: &Entered) -> Result<Entered> {
         self.read_entered(given)?.map_err(|complaints| {
             let (key, complaint) = complaints.first().expect("what was not read has a complaint");

@@ -174,6 +174,9 @@ impl Field {
     }
 
     /// The value as it is kept: without space around it and without the suffix that was pasted along.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for people.
     pub fn read(&self, value: &str) -> Result<String, Complaint> {
         let mut value = value.trim();
         if let Some(suffix) = &self.suffix {
@@ -195,6 +198,9 @@ impl Field {
     }
 
     /// [`Field::read`], with an error for developers: it says what a value should look like, and never repeats it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
     pub fn check(&self, key: &str, value: &str) -> Result<String> {
         self.read(value).map_err(|complaint| self.error(key, complaint))
     }
@@ -265,6 +271,9 @@ pub(super) fn check_names<'a>(
 
 /// Checks what was given and adds what was not: a value for every field, defaults where nothing came, empty where that
 /// is allowed. A field that does not exist is refused with the nearest that does.
+///
+/// # Errors
+/// As [`Field::check`], and [`Error::UnknownOption`].
 pub fn fill(fields: &IndexMap<String, Field>, given: &IndexMap<String, String>) -> Result<IndexMap<String, String>> {
     check_names(fields, given.keys())?;
     fields

@@ -51,6 +51,9 @@ impl Catalogue {
     }
 
     /// Adds a user's files, name and text. One of the same name as an embedded connector's replaces it.
+    ///
+    /// # Errors
+    /// [`Error::ConnectorInvalid`], which names the file, for a file's name or content.
     pub fn overlay(mut self, files: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
         for (file, text) in files {
             let slug = slug_of(&file)?.to_owned();
@@ -61,6 +64,9 @@ impl Catalogue {
     }
 
     /// The connector of this slug.
+    ///
+    /// # Errors
+    /// [`Error::ConnectorNotFound`], with the nearest there is; [`Error::ConnectorInvalid`] where its file cannot be read.
     pub fn connector(&self, slug: &str) -> Result<&Connector> {
         let Some(entry) = self.entries.get(slug) else {
             let nearest = self.nearest(slug).map(str::to_owned);
@@ -89,6 +95,9 @@ impl Catalogue {
 impl Connector {
     /// A connector that a user defined as JSON: the same keys and rules as in a file. An object has no order here, so
     /// of several methods the first by name is the default.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for the slug, [`Error::ConnectorInvalid`] for the definition.
     pub fn from_json(slug: &str, definition: &serde_json::Value) -> Result<Self> {
         if !is_slug(slug) {
             return Err(Error::invalid("connector", SLUG));

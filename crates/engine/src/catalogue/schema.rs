@@ -87,7 +87,7 @@ pub struct Method {
     /// Shown to people; the kind's own words unless given.
     #[serde(default)]
     pub label: Option<String>,
-    /// Asked of the person. `bearer`, `api_key` and `basic` have a preset ([`Method::with_presets`]).
+    /// Asked of the person. `bearer`, `api_key` and `basic` have a preset (`Method::with_presets`).
     #[serde(default)]
     pub fields: IndexMap<String, Field>,
     /// Settings of the developer's app beyond client id and secret.
@@ -183,7 +183,7 @@ pub struct Method {
     pub revoke: Option<Step>,
     /// Engine code by name.
     pub signer: Option<Signer>,
-    /// Where the credential goes; the kind's usual place unless given ([`Method::with_presets`]).
+    /// Where the credential goes; the kind's usual place unless given (`Method::with_presets`).
     #[serde(default)]
     pub send: Send,
 }

@@ -241,13 +241,19 @@ impl Template {
     }
 
     /// Fills in every name. What comes out may hold secrets, so it is one.
+    ///
+    /// # Errors
+    /// [`TemplateError`] where a name has no value, or one that cannot stand there.
     pub fn render(&self, values: &Values) -> Result<Secret, TemplateError> {
         let mut text = Zeroizing::new(String::new());
         self.write(values, Secrets::Shown, &mut text)?;
         Ok(Secret::from(text.as_str()))
     }
 
-    /// Fills in every name, and refuses those that are secret.
+    /// Fills in every name; none may be secret.
+    ///
+    /// # Errors
+    /// As [`Template::render`], and [`TemplateError::Secret`].
     pub fn render_plain(&self, values: &Values) -> Result<String, TemplateError> {
         let mut text = String::new();
         self.write(values, Secrets::Refused, &mut text)?;

@@ -47,7 +47,10 @@ impl Template {
     ///
     /// A name inside the host must be exactly one label (one or more for [`Values::set_host`]); a name that is the
     /// whole host, a DNS host name; a name that is the whole beginning (`{instance_url}`), an https URL without user,
-    /// port, query and fragment. Everything after the host is percent-encoded. Secrets are refused.
+    /// port, query and fragment. Everything after the host is percent-encoded.
+    ///
+    /// # Errors
+    /// [`TemplateError`] where a name has no value or another one, or is secret, or where all of it is no URL.
     pub fn render_url(&self, values: &Values, loopback: Loopback) -> Result<Url, TemplateError> {
         let (origin, rest) = self.split();
         let base = match &origin {

@@ -5,51 +5,36 @@
 //! keys needs neither: its connection, named like it, is made when it is first named.
 
 pub(crate) mod check;
-pub(crate) mod client_secrets;
 pub(crate) mod declared;
 pub(crate) mod fault;
 pub(crate) mod injection;
 pub(crate) mod registration;
 mod revocation;
+pub(crate) mod secret_choice;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-pub use client_secrets::ClientSecrets;
 pub use fault::Fault;
 use indexmap::IndexMap;
 use url::Url;
 
+pub use crate::rows::{ClientSecrets, Endpoints};
 use crate::{
     Engine, Error, Result,
-    catalogue::schema::{Connector, Method},
     names::{ConnectionName, Organization},
     page::{self, Page},
     revocation::AtProvider,
-    rows::{ConnectionConfig, ConnectionSecrets, StoredConnection},
+    rows::StoredConnection,
     secret::Secret,
-    store::{AccountFilter, Change, Commit, ConnectionKey},
+    store::{AccountFilter, Change, Commit},
     time::Timestamp,
 };
 
 /// How many accounts are deleted in one commit.
 const TOGETHER: u32 = 200;
-
-/// Endpoints that replace the connector's: sandboxes, GitHub Enterprise, emulators.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Endpoints {
-    /// Where the person consents.
-    pub authorize_url: Option<Url>,
-    /// Where codes and refresh tokens are exchanged.
-    pub token_url: Option<Url>,
-    /// Where refresh tokens are exchanged, when not at `token_url`.
-    pub refresh_url: Option<Url>,
-    /// Where grants are revoked.
-    pub revoke_url: Option<Url>,
-    /// Where API calls go.
-    pub base_url: Option<Url>,
-}
 
 /// A connection to make.
 #[derive(Debug, Clone)]
@@ -168,7 +153,8 @@ impl Engine {
     /// Makes a connection. It can be made before its app is registered; authorization links need the credentials.
     ///
     /// # Errors
-    /// `CONNECTION_ALREADY_EXISTS`, `CONNECTOR_NOT_FOUND`, `INVALID_ARGUMENT` for fields the connector does not take.
+    /// `CONNECTION_ALREADY_EXISTS`, `CONNECTOR_NOT_FOUND`, and `INVALID_ARGUMENT` or `UNKNOWN_OPTION` for what the connector
+    /// does not take.
     pub async fn create_connection(&self, new: NewConnection) -> Result<Connection> {
         self.ensure_open()?;
         if self.find_connection(&new.organization, &new.name).await?.is_some() {
@@ -184,8 +170,8 @@ impl Engine {
     /// One connection by name.
     ///
     /// # Errors
-    /// `CONNECTION_NOT_CONFIGURED` for a connector of the catalogue that needs an app and that nobody set up; it says
-    /// what to register.
+    /// `CONNECTION_NOT_FOUND`, or `CONNECTION_NOT_CONFIGURED` for a connector of the catalogue that needs an app and that
+    /// nobody set up; it says what to register.
     pub async fn connection(&self, organization: &Organization, name: &ConnectionName) -> Result<Connection> {
         self.ensure_open()?;
         let connection = self.stored_connection(organization, name).await?;
@@ -193,6 +179,9 @@ impl Engine {
     }
 
     /// Connections by name. `page_size` is 1 to 100; 30 unless said.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a page's size or token.
     pub async fn connections(
         &self,
         organization: &Organization,
@@ -215,6 +204,9 @@ impl Engine {
 
     /// Changes what the patch names. Accounts go on with the scopes that they have; when the app itself is another one
     /// (`client_id`, endpoints), they must authorize again.
+    ///
+    /// # Errors
+    /// As [`Engine::connection`]; `INVALID_ARGUMENT` and `UNKNOWN_OPTION` for what the connector does not take.
     pub async fn update_connection(
         &self,
         organization: &Organization,
@@ -288,6 +280,9 @@ impl Engine {
     }
 
     /// Enables or disables the connection. A disabled one makes no links and sends no requests; its accounts are kept.
+    ///
+    /// # Errors
+    /// As [`Engine::connection`].
     pub async fn set_connection_enabled(
         &self,
         organization: &Organization,
@@ -299,127 +294,6 @@ impl Engine {
             Ok(())
         })
         .await
-    }
-
-    /// Reads, changes and writes the connection until nobody came between.
-    async fn change_connection(
-        &self,
-        organization: &Organization,
-        name: &ConnectionName,
-        change: impl Fn(&Self, &mut StoredConnection) -> Result<()>,
-    ) -> Result<Connection> {
-        self.ensure_open()?;
-        loop {
-            let mut connection = Arc::unwrap_or_clone(self.stored_connection(organization, name).await?);
-            change(self, &mut connection)?;
-            connection.updated_at = self.clock.now();
-            let row = self.rows.write_connection(&connection).await?;
-            if self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await? == Commit::Applied {
-                // What the provider had against the app, it had against another version.
-                return Ok(self.view(&connection, None));
-            }
-        }
-    }
-
-    /// The connection, made or brought up to date first when the app declares it, and made when it needs no set-up.
-    pub(crate) async fn stored_connection(
-        &self,
-        organization: &Organization,
-        name: &ConnectionName,
-    ) -> Result<Arc<StoredConnection>> {
-        loop {
-            if let Some(connection) = self.find_connection(organization, name).await? {
-                return Ok(connection);
-            }
-            let Some(implied) = self.implied(organization, name) else { return Err(self.absent(organization, name)) };
-            // Where somebody else makes it at the same moment, theirs is found.
-            let _ = self.insert_connection(&self.new_connection(&implied)?).await?;
-        }
-    }
-
-    async fn find_connection(
-        &self,
-        organization: &Organization,
-        name: &ConnectionName,
-    ) -> Result<Option<Arc<StoredConnection>>> {
-        self.declare(organization, name).await?;
-        self.rows.connection(organization, ConnectionKey::Name(name.as_str())).await
-    }
-
-    pub(crate) async fn connection_by_id(
-        &self,
-        organization: &Organization,
-        id: &str,
-    ) -> Result<Arc<StoredConnection>> {
-        self.rows
-            .connection(organization, ConnectionKey::Id(id))
-            .await?
-            .ok_or_else(|| Error::ConnectionNotFound { connection: id.into(), nearest: None })
-    }
-
-    pub(crate) async fn insert_connection(&self, connection: &StoredConnection) -> Result<Commit> {
-        let row = self.rows.write_connection(connection).await?;
-        self.rows.store.commit(vec![Change::InsertConnection(row)]).await
-    }
-
-    /// A connection that is not in the store yet, checked against its connector.
-    fn new_connection(&self, new: &NewConnection) -> Result<StoredConnection> {
-        let slug = new.connector.as_deref().unwrap_or(new.name.as_str());
-        let connector = self.catalogue.connector(slug)?;
-        let (auth_method, method) = method_of(connector, new.auth_method.as_deref())?;
-        let now = self.clock.now();
-        let connection = StoredConnection {
-            organization: new.organization.clone(),
-            id: self.random.id("conn")?,
-            name: new.name.as_str().into(),
-            connector: connector.slug.clone(),
-            enabled: true,
-            config: ConnectionConfig {
-                auth_method: auth_method.into(),
-                client_id: new.client_id.clone(),
-                scopes: new.scopes.clone(),
-                scope_params: new.scope_params.clone(),
-                fields: new.fields.clone(),
-                endpoints: new.endpoints.clone(),
-                secrets_epoch: 1,
-            },
-            secrets: ConnectionSecrets {
-                client_secret: new.client_secret.clone(),
-                app: new.app.clone(),
-                declaration: None,
-            },
-            created_at: now,
-            updated_at: now,
-            version: 0,
-        };
-        self.check_connection(&connection, connector, method)?;
-        Ok(connection)
-    }
-
-    fn apply_patch(&self, connection: &mut StoredConnection, patch: &ConnectionPatch) -> Result<()> {
-        let config = &mut connection.config;
-        config.client_id = patch.client_id.clone().or_else(|| config.client_id.take());
-        config.scopes = patch.scopes.clone().or_else(|| config.scopes.take());
-        if let Some(scope_params) = &patch.scope_params {
-            config.scope_params = scope_params.clone();
-        }
-        if let Some(fields) = &patch.fields {
-            config.fields = fields.clone();
-        }
-        if let Some(endpoints) = &patch.endpoints {
-            config.endpoints = endpoints.clone();
-        }
-        if patch.client_secret.is_some() || patch.app.is_some() {
-            config.secrets_epoch += 1;
-        }
-        let secrets = &mut connection.secrets;
-        secrets.client_secret = patch.client_secret.clone().or_else(|| secrets.client_secret.take());
-        if let Some(app) = &patch.app {
-            secrets.app = app.clone();
-        }
-        let connector = self.catalogue.connector(&connection.connector)?;
-        let (_, method) = method_of(connector, Some(&connection.config.auth_method))?;
-        self.check_connection(connection, connector, method)
     }
 
     /// A connection as callers see it.
@@ -453,19 +327,4 @@ impl Engine {
     pub(crate) fn redirect_uri(&self, organization: &Organization, name: &str) -> Url {
         self.page_url("callback", organization, name)
     }
-}
-
-/// The auth method of that name; the connector's first when none is named.
-pub(crate) fn method_of<'a>(connector: &'a Connector, name: Option<&str>) -> Result<(&'a str, &'a Method)> {
-    connector.method(name).ok_or_else(|| {
-        let name = name.unwrap_or_default();
-        Error::invalid(
-            "authMethod",
-            format!(
-                "`{name}` is none of connector `{}`; it has {}",
-                connector.slug,
-                connector.auth.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
-            ),
-        )
-    })
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use url::Url;
 
-use super::{client_secrets::SecretChoice, injection::Injection};
+use super::{injection::Injection, secret_choice::SecretChoice};
 use crate::{
     Engine, Error, Result,
     catalogue::{

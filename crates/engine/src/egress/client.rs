@@ -60,8 +60,10 @@ pub struct HttpEgress {
 }
 
 impl HttpEgress {
-    /// A way out with a pool of connections of its own. Fails with [`Error::InvalidArgument`] for a proxy that is no
-    /// http or https URL, or a user agent that no header can hold.
+    /// A way out with a pool of connections of its own.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a proxy that is no http or https URL, or a user agent that no header can hold.
     pub fn new(settings: &Settings) -> Result<Self> {
         Self::trusting(None, settings)
     }

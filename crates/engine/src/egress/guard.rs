@@ -30,6 +30,9 @@ impl Guard {
 
     /// Judges what a URL alone tells: `https`, or `http` to loopback in a loopback environment; and the address, where
     /// the host is one, because it never reaches the resolver. A name is judged when it has been resolved.
+    ///
+    /// # Errors
+    /// [`Failure::NotSent`] for a URL that is none of these, [`Failure::Forbidden`] for an address that is not admitted.
     pub fn check(&self, url: &Url) -> Result<(), Failure> {
         let host = url.host().ok_or(Failure::NotSent { reason: "no host" })?;
         match url.scheme() {

@@ -13,8 +13,10 @@ use crate::{Error, Result};
 
 /// A caller's headers, checked.
 ///
-/// `injected` are the headers that the connection sets itself; the caller must not name them in any spelling. Fails
-/// with [`Error::InvalidArgument`], which never repeats a value.
+/// `injected` are the headers that the connection sets itself; the caller must not name them in any spelling.
+///
+/// # Errors
+/// [`Error::InvalidArgument`], which never repeats a value.
 pub fn caller_headers(given: &[(String, String)], injected: &[&str]) -> Result<HeaderMap> {
     let injected: Vec<String> = injected.iter().map(|name| canonical(name)).collect();
     let mut headers = HeaderMap::new();
@@ -50,7 +52,10 @@ pub fn answer_headers(headers: HeaderMap) -> HeaderMap {
     })
 }
 
-/// The request's method, in any case. `CONNECT` and `TRACE` and methods of one's own are refused.
+/// The request's method, in any case.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for `CONNECT`, `TRACE` and methods of one's own.
 pub fn method(name: &str) -> Result<Method> {
     const METHODS: [Method; 7] =
         [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];

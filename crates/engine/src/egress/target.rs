@@ -27,7 +27,8 @@ impl Target {
     /// - Dot segments are refused in any spelling, even percent-encoded twice, since some servers decode once more.
     /// - Parameters named in `reserved_query`, in any case, are left out: they are the connection's own.
     ///
-    /// Fails with [`Error::TargetNotAllowed`], which repeats neither path nor query.
+    /// # Errors
+    /// [`Error::TargetNotAllowed`], which repeats neither path nor query.
     pub fn new(base: &Url, path: &str, query: &[(String, String)], reserved_query: &[&str]) -> Result<Self> {
         let (path, asked) = path.split_once('?').unwrap_or((path, ""));
         check_path(path)?;
@@ -56,7 +57,10 @@ impl Target {
         &self.0
     }
 
-    /// The URL as a request takes it. Fails with [`Error::TargetNotAllowed`] where it is longer than 65,534 bytes.
+    /// The URL as a request takes it.
+    ///
+    /// # Errors
+    /// [`Error::TargetNotAllowed`] where it is longer than 65,534 bytes.
     pub fn uri(&self) -> Result<Uri> {
         self.0.as_str().parse().map_err(|_| refuse("path and query are too long together; send less at once"))
     }

@@ -21,7 +21,8 @@ const GUARDED: Guarded = Guarded {
 /// The endpoint's own query is kept, no parameter stands twice, empty ones are left out, and `redirect_uri` is always
 /// sent. `challenge` must be there exactly when the registration uses PKCE.
 ///
-/// Fails with [`Error::ConnectorInvalid`] when the connector's parameters contradict each other or the flow.
+/// # Errors
+/// [`Error::ConnectorInvalid`] when the connector's parameters contradict each other or the flow.
 pub fn authorization_url(registration: &Registration, state: &str, challenge: Option<&Challenge>) -> Result<Url> {
     let uses_pkce = registration.pkce == Pkce::S256;
     if state.is_empty() || uses_pkce != challenge.is_some() {

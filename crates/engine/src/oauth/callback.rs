@@ -70,6 +70,9 @@ impl Callback {
     ///
     /// `code_param` is the connector's name for the code. A parameter without a value counts as left out (RFC 6749
     /// §3.1), except that standing there twice is refused all the same.
+    ///
+    /// # Errors
+    /// Why it is no answer that a provider gives.
     pub fn parse(parameters: &[(String, String)], code_param: &str) -> Result<Self, Malformed> {
         let too_long = |(name, value): &(String, String)| name.len() > MAX_NAME || value.len() > MAX_VALUE;
         if parameters.len() > MAX_PARAMETERS || parameters.iter().any(too_long) {
@@ -101,7 +104,10 @@ impl Callback {
         })
     }
 
-    /// Another parameter, for a connector that keeps it (QuickBooks' `realmId`). Refused when it stands there twice.
+    /// Another parameter, for a connector that keeps it (QuickBooks' `realmId`).
+    ///
+    /// # Errors
+    /// [`Malformed::Repeated`] when it stands there twice.
     pub fn extra(&self, name: &str) -> Result<Option<&Secret>, Malformed> {
         match self.extra.get(name) {
             None => Ok(None),

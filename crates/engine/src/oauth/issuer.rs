@@ -34,6 +34,9 @@ pub enum IssuerRefused {
 ///   a response that was mixed up names a host of another one. (Loopback providers may use http.)
 /// - An absent `iss` is refused only where the provider advertises it. That it cannot be removed on the way is not what
 ///   this rule rests on: each connection has a redirect URI of its own.
+///
+/// # Errors
+/// [`IssuerRefused`], which says whether it is another or missing.
 pub fn check_issuer(
     registration: &Registration,
     support: IssuerSupport,

@@ -16,7 +16,10 @@ use crate::{
 pub struct Verifier(Secret);
 
 impl Verifier {
-    /// A new verifier. Fails when there is no randomness.
+    /// A new verifier.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn new(random: &dyn Random) -> Result<Self> {
         Ok(Self(BASE64URL_NOPAD.encode(&random.bytes::<32>()?).into()))
     }

@@ -28,7 +28,8 @@ const REFRESH: Guarded = Guarded {
 
 /// The request that exchanges `code` for tokens. `verifier` must be there exactly when the registration uses PKCE.
 ///
-/// Fails with [`Error::ConnectorInvalid`] when the connector's parameters or headers cannot be sent, and with
+/// # Errors
+/// [`Error::ConnectorInvalid`] when the connector's parameters or headers cannot be sent, and with
 /// [`Error::NotSupported`] for client authentication by `private_key_jwt`.
 pub fn exchange(registration: &Registration, code: &Secret, verifier: Option<&Verifier>) -> Result<Request<Bytes>> {
     if (registration.pkce == Pkce::S256) != verifier.is_some() {
@@ -48,7 +49,9 @@ pub fn exchange(registration: &Registration, code: &Secret, verifier: Option<&Ve
 /// The request that renews tokens with `refresh_token`.
 ///
 /// Scopes are not sent unless `refresh_params` names them, and then no more than were asked for (RFC 6749 §6).
-/// Fails as [`exchange`] does.
+///
+/// # Errors
+/// As [`exchange`].
 pub fn refresh(registration: &Registration, refresh_token: &Secret) -> Result<Request<Bytes>> {
     let asked = |scope: &str| registration.scopes.iter().any(|known| known == scope);
     if let Some(scopes) = registration.refresh_params.get("scope")

@@ -81,6 +81,9 @@ pub enum Unusable {
 
 /// Reads a whole answer's body. `asked` are the scopes that hold when the answer names none: those that were asked for
 /// or, on a refresh, those granted before (RFC 6749 §5.1 and §6).
+///
+/// # Errors
+/// [`Unusable`] where it brings no token that can be used as it is.
 pub fn read(
     body: &[u8],
     registration: &Registration,

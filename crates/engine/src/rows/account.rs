@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::{Credential, Rows, damaged, from_json, to_json};
 use crate::{
     Result,
-    accounts::Status,
     names::Organization,
     store::{AccountKey, AccountRow},
     time::Timestamp,
@@ -18,6 +17,41 @@ use crate::{
 const TABLE: &str = "accounts";
 /// As far as a clock is set back in the course of things: no further than what is left of a token that is handed out.
 const CORRECTION: Duration = Duration::from_secs(30);
+
+/// Whether a connected account can be used. The names are the wire's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The credential works, as far as is known.
+    Active,
+    /// The credential stopped working; the reason says why. The person must authorize again.
+    Expired,
+    /// The person has not authorized yet.
+    PendingAuth,
+    /// The person consented; the app has not verified yet that it was the right one.
+    PendingVerification,
+    /// Disconnected on purpose; the credential is gone, the account is kept.
+    Disconnected,
+}
+
+impl Status {
+    const ALL: [Self; 5] =
+        [Self::Active, Self::Expired, Self::PendingAuth, Self::PendingVerification, Self::Disconnected];
+
+    /// The wire's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Expired => "EXPIRED",
+            Self::PendingAuth => "PENDING_AUTH",
+            Self::PendingVerification => "PENDING_VERIFICATION",
+            Self::Disconnected => "DISCONNECTED",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
 
 /// Everything of an account that is no secret and no column. What is as [`Default`] has it is not written: most of it,
 /// of most accounts, and there may be a million.

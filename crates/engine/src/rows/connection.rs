@@ -7,11 +7,11 @@ use std::{
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use super::{Rows, from_json, sealed, to_json};
+use super::{ClientSecrets, Rows, from_json, sealed, to_json};
 use crate::{
     Result,
-    connections::{ClientSecrets, Endpoints},
     names::Organization,
     secret::Secret,
     store::{ConnectionKey, ConnectionRow},
@@ -23,6 +23,21 @@ const TABLE: &str = "connections";
 
 /// How many verified connections are remembered: more than an app has, fewer than would fill the memory.
 const REMEMBERED: usize = 1024;
+
+/// Endpoints that replace the connector's: sandboxes, GitHub Enterprise, emulators.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// Where the person consents.
+    pub authorize_url: Option<Url>,
+    /// Where codes and refresh tokens are exchanged.
+    pub token_url: Option<Url>,
+    /// Where refresh tokens are exchanged, when not at `token_url`.
+    pub refresh_url: Option<Url>,
+    /// Where grants are revoked.
+    pub revoke_url: Option<Url>,
+    /// Where API calls go.
+    pub base_url: Option<Url>,
+}
 
 /// Everything of a connection that is no secret and no column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

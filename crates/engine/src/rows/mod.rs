@@ -5,6 +5,7 @@
 //! swapped or rolled back outside onbehalf is refused here.
 
 mod account;
+mod client_secrets;
 mod connection;
 mod credential;
 mod flow;
@@ -15,7 +16,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+pub use account::Status;
 pub(crate) use account::{AccountFacts, StoredAccount};
+pub use client_secrets::ClientSecrets;
+pub use connection::Endpoints;
 pub(crate) use connection::{ConnectionConfig, ConnectionSecrets, StoredConnection};
 pub(crate) use credential::{Credential, Tokens};
 pub(crate) use flow::{FlowFacts, FlowStatus, Held, Owner, StoredFlow, Submission};
@@ -129,10 +133,8 @@ mod sealed {
     use indexmap::IndexMap;
     use serde::{Serializer, ser::SerializeMap};
 
-    use crate::{
-        connections::ClientSecrets,
-        secret::{ExposeSecret, Secret},
-    };
+    use super::ClientSecrets;
+    use crate::secret::{ExposeSecret, Secret};
 
     pub(super) fn client_secrets<S: Serializer>(
         secrets: &Option<ClientSecrets>,

@@ -136,7 +136,8 @@ impl Journal {
     /// Gives a new instance its journal beside the store, and returns the entries that those which are gone left, the
     /// oldest of each first. Waits for the disk. Slots whose write a crash tore are empty: nothing durable was promised.
     ///
-    /// Fails with `STORE_FULL` or `STORE_READ_ONLY` when the file cannot be made in full.
+    /// # Errors
+    /// `STORE_FULL` or `STORE_READ_ONLY` when the file cannot be made in full.
     pub fn open(store: &Path, random: &dyn Random) -> Result<(Self, Vec<Entry>)> {
         let owner = base62(&random.bytes::<16>()?);
         let (shared, entries, _) = owned::open(store, &owner)?;
@@ -236,7 +237,8 @@ impl Journal {
 
     /// A free slot, waiting for one when all are taken.
     ///
-    /// Fails with `STORE_FAILED` when the disk has failed to confirm an entry, or when so many slots hold entries that
+    /// # Errors
+    /// `STORE_FAILED` when the disk has failed to confirm an entry, or when so many slots hold entries that
     /// were never cleared that none will be free before the journal is opened again.
     pub async fn reserve(&self) -> Result<Slot> {
         self.shared.syncs.check()?;
@@ -262,7 +264,8 @@ impl Slot {
 
     /// Writes the slot's entry, over an earlier one, and returns when it is durable.
     ///
-    /// Fails with `INTERNAL` when it is longer than [`MAX_ENTRY`], and with `STORE_FULL`, `STORE_READ_ONLY` or
+    /// # Errors
+    /// `INTERNAL` when it is longer than [`MAX_ENTRY`], and with `STORE_FULL`, `STORE_READ_ONLY` or
     /// `STORE_FAILED` when the disk fails.
     pub async fn write(&self, sealed: &[u8]) -> Result<()> {
         if sealed.len() > MAX_ENTRY {
@@ -279,7 +282,8 @@ impl Slot {
     /// isn't waited for to be durable: an entry that comes back after a loss of power was dealt with, and dealing with it
     /// again changes nothing.
     ///
-    /// Fails as [`Slot::write`] does; the slot is then out of use until the journal is next opened.
+    /// # Errors
+    /// As [`Slot::write`]; the slot is then out of use until the journal is next opened.
     pub async fn clear(self) -> Result<()> {
         if self.written.load(Ordering::Acquire) {
             self.put(vec![0; self.reach.load(Ordering::Acquire)], Durability::Eventual).await?;

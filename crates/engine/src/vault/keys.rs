@@ -28,6 +28,9 @@ impl RootKey {
     }
 
     /// A new root key.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn generate(random: &dyn Random) -> Result<Self> {
         let mut bytes = Key::default();
         random.fill(&mut *bytes)?;

@@ -73,24 +73,35 @@ impl Vault {
     }
 
     /// Makes a data key for an organization; returns it, and its wrapped form to be stored.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn new_data_key(&self, organization: &str, random: &dyn Random) -> Result<(DataKey, Vec<u8>)> {
         let key = DataKey::generate(random)?;
         let wrapped = self.wrapping.wrap(organization, &key, random)?;
         Ok((key, wrapped))
     }
 
-    /// Opens a wrapped data key. Fails with [`IntegrityFailed`](crate::Error::IntegrityFailed) unless it was wrapped
-    /// for this organization and id, in this store, under this root key.
+    /// Opens a wrapped data key.
+    ///
+    /// # Errors
+    /// [`IntegrityFailed`](crate::Error::IntegrityFailed) unless it was wrapped for this organization and id, in this
+    /// store, under this root key.
     pub fn unwrap_data_key(&self, organization: &str, id: &[u8; 16], wrapped: &[u8]) -> Result<DataKey> {
         self.wrapping.unwrap(organization, id, wrapped)
     }
 
     /// Seals a secret for one place. The cell's length tells that of the secret in steps of 64 bytes.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn seal(&self, key: &DataKey, place: &Place<'_>, secret: &[u8], random: &dyn Random) -> Result<Vec<u8>> {
         cell::seal(&self.store_id, key, place, secret, random)
     }
 
-    /// Opens the cell that stands at `place`, under the one of `keys` that it names. Fails with
+    /// Opens the cell that stands at `place`, under the one of `keys` that it names.
+    ///
+    /// # Errors
     /// [`IntegrityFailed`](crate::Error::IntegrityFailed) when the cell was changed, belongs elsewhere or to another
     /// epoch, or when its key is not among `keys` (see [`data_key_id`]).
     pub fn open(&self, keys: &[DataKey], place: &Place<'_>, cell: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
@@ -102,19 +113,26 @@ impl Vault {
         row_mac::sign(&self.rows, table, row, columns)
     }
 
-    /// Refuses a row whose MAC is not the one that [`row_mac`](Self::row_mac) gives, with
+    /// Refuses a row whose MAC is not the one that [`row_mac`](Self::row_mac) gives.
+    ///
+    /// # Errors
     /// [`IntegrityFailed`](crate::Error::IntegrityFailed).
     pub fn check_row_mac(&self, table: &str, row: &str, columns: &[Column<'_>], mac: &[u8]) -> Result<()> {
         row_mac::verify(&self.rows, table, row, columns, mac)
     }
 
     /// Seals a journal record for the slot, and whatever else of it must not be exchanged, that `context` names.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
     pub fn seal_journal(&self, context: &[u8], record: &[u8], random: &dyn Random) -> Result<Vec<u8>> {
         journal::seal(&self.store_id, &self.journal, context, record, random)
     }
 
-    /// Opens a journal record. Fails with [`IntegrityFailed`](crate::Error::IntegrityFailed) when it was torn, changed
-    /// or moved.
+    /// Opens a journal record.
+    ///
+    /// # Errors
+    /// [`IntegrityFailed`](crate::Error::IntegrityFailed) when it was torn, changed or moved.
     pub fn open_journal(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         journal::open(&self.store_id, &self.journal, context, sealed)
     }

@@ -63,8 +63,10 @@ impl KeySource {
     /// empty).
     ///
     /// Only [`AutoFile`](Self::AutoFile) with an empty store writes anything, and what it wrote is durable when this
-    /// returns. Fails with [`Error::KeyInvalid`], [`Error::KeyMissing`] or [`Error::KeyMismatch`]; the store was not
-    /// touched then.
+    /// returns.
+    ///
+    /// # Errors
+    /// [`Error::KeyInvalid`], [`Error::KeyMissing`] or [`Error::KeyMismatch`]; the store was not touched then.
     pub fn load(&self, meta: Option<&Meta>, store_id: &str, random: &dyn Random) -> Result<RootKey> {
         let origin = self.origin(store_id);
         let key = match self {

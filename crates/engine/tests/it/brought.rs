@@ -34,7 +34,7 @@ impl World {
         self.authorize("elsewhere", user).await;
         let elsewhere = account("example", "elsewhere");
         let (_, disclosed) = self.engine.account_with_credential(&elsewhere).await.unwrap();
-        self.engine.delete_account(&elsewhere, AtProvider::Revoke).await.unwrap();
+        self.engine.delete_account(&elsewhere, AtProvider::Leave).await.unwrap();
         match disclosed {
             Some(Disclosed::Token(token)) => token,
             other => panic!("{other:?}"),

@@ -221,7 +221,7 @@ async fn a_refresh_that_comes_after_a_disconnect_brings_nothing_back() {
     let gate = world.provider.hold_token_requests();
     let waiting = asking(&world);
     gate.arrived.notified().await;
-    world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
+    world.engine.disconnect_account(&account("example", "user_1"), AtProvider::Leave).await.unwrap();
     gate.open.notify_one();
     let _ = waiting.await.unwrap();
     assert_eq!(world.account("user_1").await.status, Status::Disconnected);

@@ -1,5 +1,10 @@
-//! A disk of a test's own making in the place of files: slow, failing, and outliving whoever writes to it, as the test
-//! says.
+//! A simulated disk in the place of files: slow, failing, and outliving whoever writes to it, as the test says.
+//!
+//! The engine is simulated with the time, randomness, store and egress that it is given. Journals are half of the store:
+//! until the other half has a new token, it is nowhere else. Whether one survives a crash at any step is decided by when
+//! a write is durable and when a lock ends, so a simulation that is to find such a step, and find it again from its seed,
+//! has to decide both. Real files under processes that are really killed (`tests/kills`) can do neither; they show that
+//! files behave as is assumed here. Only [`Journal::on`](super::Journal::on) leads to this.
 
 use std::{
     collections::BTreeMap,

@@ -70,18 +70,25 @@ impl fmt::Debug for SqliteStore {
 impl SqliteStore {
     /// Opens the store, makes it where there is none, and brings its schema to today's version. Waits for the disk.
     ///
-    /// Fails with `STORE_BUSY` when others don't get done with opening it, `STORE_CORRUPT` when the file is no store of ours,
+    /// # Errors
+    /// `STORE_BUSY` when others don't get done with opening it, `STORE_CORRUPT` when the file is no store of ours,
     /// `STORE_TOO_NEW` when a newer version wrote it, `STORE_READ_ONLY` and `STORE_FULL`; each leaves it as it was.
     pub fn open(location: Location) -> Result<Self> {
         Self::open_with_timeout(location, BUSY_TIMEOUT)
     }
 
     /// [`SqliteStore::open`], waiting at most `busy_timeout` for other programs, now and in every commit.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
     pub fn open_with_timeout(location: Location, busy_timeout: Duration) -> Result<Self> {
         Self::open_with(location, busy_timeout, MachineClock)
     }
 
     /// [`SqliteStore::open_with_timeout`], with a clock of a test's for the leases.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
     pub fn open_with(location: Location, busy_timeout: Duration, clock: impl Clock) -> Result<Self> {
         let opened = match location {
             Location::File(path) => open::open_file(&path, busy_timeout)?,

@@ -1,100 +1,15 @@
-//! An app's secrets with a provider: several while a new one takes the place of an old one.
+//! Which of an app's secrets is used: there are several while a new one takes the place of an old one.
 //!
 //! A provider that issues a second secret accepts both for a while. A connection lists both, the new one first, so that
 //! its accounts go on whichever of them the provider knows at the moment. One is used; where the provider refuses the
 //! app, the next is tried, and the one that worked is remembered while the process lives.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fmt,
+    collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
-
-use crate::{
-    Engine, Error, Result,
-    rows::StoredConnection,
-    secret::{ExposeSecret, Secret},
-};
-
-/// More than any provider accepts at a time.
-const MOST: usize = 4;
-
-/// An app's secrets with a provider, the one to use first. A connection takes 1 to 4 of them, none empty, no two alike.
-#[derive(Debug, Clone)]
-pub struct ClientSecrets(Vec<Secret>);
-
-impl ClientSecrets {
-    /// The secrets, in the order in which they are tried.
-    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
-        self.0.iter()
-    }
-
-    pub(super) fn nth(&self, index: usize) -> Option<&Secret> {
-        self.0.get(index)
-    }
-
-    pub(super) fn check(&self) -> Result<()> {
-        let different: HashSet<_> = self.iter().map(ExposeSecret::expose_secret).collect();
-        if different.is_empty() || different.len() != self.0.len() || self.0.len() > MOST || different.contains("") {
-            let problem = format!("must be a string or 1 to {MOST} of them in an array, none empty, no two alike");
-            return Err(Error::invalid("clientSecret", problem));
-        }
-        Ok(())
-    }
-}
-
-impl From<&str> for ClientSecrets {
-    fn from(secret: &str) -> Self {
-        Self(vec![secret.into()])
-    }
-}
-
-impl From<Secret> for ClientSecrets {
-    fn from(secret: Secret) -> Self {
-        Self(vec![secret])
-    }
-}
-
-impl From<Vec<Secret>> for ClientSecrets {
-    fn from(secrets: Vec<Secret>) -> Self {
-        Self(secrets)
-    }
-}
-
-/// A string, as most apps write it and rows once were, or an array.
-impl<'de> Deserialize<'de> for ClientSecrets {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrSeveral;
-
-        impl<'de> Visitor<'de> for OneOrSeveral {
-            type Value = ClientSecrets;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of strings")
-            }
-
-            fn visit_str<E>(self, secret: &str) -> Result<ClientSecrets, E> {
-                Ok(secret.into())
-            }
-
-            fn visit_string<E>(self, secret: String) -> Result<ClientSecrets, E> {
-                Ok(Secret::from(secret).into())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<ClientSecrets, A::Error> {
-                let mut secrets = Vec::new();
-                while let Some(secret) = elements.next_element::<Secret>()? {
-                    secrets.push(secret);
-                }
-                Ok(secrets.into())
-            }
-        }
-
-        deserializer.deserialize_any(OneOrSeveral)
-    }
-}
+use crate::{Engine, rows::StoredConnection};
 
 /// Which of an app's secrets a token request is sent with. They are tried from the one that worked last, then in the
 /// order in which the connection lists them.
@@ -154,7 +69,7 @@ impl SecretsInUse {
 impl Engine {
     /// The secret to begin with.
     pub(super) fn secret_choice(&self, connection: &StoredConnection) -> SecretChoice {
-        match connection.secrets.client_secret.as_ref().map_or(0, |secrets| secrets.0.len()) {
+        match connection.secrets.client_secret.as_ref().map_or(0, |secrets| secrets.len()) {
             count @ (0 | 1) => SecretChoice::first(0, count),
             count => {
                 let first = self.secrets_in_use.of(&connection.id, connection.config.secrets_epoch);
@@ -176,6 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rows::ClientSecrets;
 
     fn order(first: usize, count: usize) -> Vec<usize> {
         std::iter::successors(Some(SecretChoice::first(first, count)), |choice| choice.next())
@@ -185,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_secret_is_tried_once(count in 1..=MOST, first: prop::sample::Index) {
+        fn every_secret_is_tried_once(count in 1..=ClientSecrets::MOST, first: prop::sample::Index) {
             let mut tried = order(first.index(count), count);
             prop_assert_eq!(tried[0], first.index(count));
             tried.sort_unstable();
@@ -207,22 +123,5 @@ mod tests {
         known.remember("conn_1", 7, 0);
         assert_eq!(known.of("conn_1", 7), 0);
         assert!(known.0.lock().unwrap().is_empty(), "the first needs no remembering");
-    }
-
-    #[test]
-    fn one_to_four_different_secrets_are_taken() {
-        let check = |secrets: &[&str]| {
-            ClientSecrets::from(secrets.iter().map(|secret| Secret::from(*secret)).collect::<Vec<_>>()).check().is_ok()
-        };
-        assert!(check(&["a"]) && check(&["a", "b", "c", "d"]));
-        for refused in [&[][..], &[""], &["a", ""], &["a", "b", "a"], &["a", "b", "c", "d", "e"]] {
-            assert!(!check(refused), "{refused:?}");
-        }
-    }
-
-    #[test]
-    fn one_or_several_are_read_and_nothing_else() {
-        let read = |json| serde_json::from_str::<ClientSecrets>(json).ok().map(|secrets| secrets.0.len());
-        assert_eq!([read(r#""a""#), read(r#"["a","b"]"#), read("7"), read("[7]")], [Some(1), Some(2), None, None]);
     }
 }
