@@ -234,8 +234,8 @@ export declare class Actions {
    */
   updateConnectedAccount(options: AccountUpdateOptions & CallOptions): Promise<ConnectedAccountResponse>
   /**
-   * Deletes a connected account with its credential. What the person granted is revoked at the provider, soon and until
-   * the provider has taken it: `listRevocations` shows how far it is.
+   * Deletes a connected account with its credential. What the person granted is revoked at the provider, soon, and for a
+   * week again until the provider has taken it: `listRevocations` shows how far it is.
    */
   deleteConnectedAccount(options: AccountRemovalOptions & CallOptions): Promise<void>
   /**
@@ -656,7 +656,8 @@ export interface ConnectionRemovalOptions {
   /** The tenant of your app, where it has several. */
   organizationId?: string
   /**
-   * Whether to revoke at the provider what its people granted.
+   * Whether to revoke at the provider what its people granted. Some providers (Google, GitHub) end every grant of a
+   * person to your app with it: pass `false` where another connection with the same client id must go on.
    * @default true
    */
   revoke?: boolean
@@ -915,8 +916,8 @@ export interface RevocationDetails {
   identifier: string
   /**
    * How far it is: `accepted` says that the provider has taken it, or did not know the grant any more, which is all that
-   * can be known (RFC 7009). It is `refused` by the provider, `abandoned` after a week in which it could not be
-   * reached, `superseded` when the person authorized again first, and `not_possible` where no request would do it.
+   * can be known (RFC 7009). It is `refused` by the provider, `abandoned` after a week in which it did not take
+   * it, `superseded` when the person authorized again first, and `not_possible` where no request would do it.
    */
   state: 'pending' | 'accepted' | 'refused' | 'abandoned' | 'superseded' | 'not_possible'
   /** How often it was tried. */
@@ -924,11 +925,11 @@ export interface RevocationDetails {
   /** Why it did not succeed, so far or for good: what the provider said, or why it could not be asked. */
   lastError?: string
   /** When it is tried next; absent when it is over. */
-  nextTryAt?: Moment
+  nextTryAt?: Date
   /** When the credential was removed. */
-  createdAt: Moment
+  createdAt: Date
   /** When this last changed. */
-  updatedAt: Moment
+  updatedAt: Date
 }
 
 /** A page of revocations. */

@@ -194,8 +194,8 @@ impl Actions {
         )
     }
 
-    /// Deletes a connected account with its credential. What the person granted is revoked at the provider, soon and until
-    /// the provider has taken it: `listRevocations` shows how far it is.
+    /// Deletes a connected account with its credential. What the person granted is revoked at the provider, soon, and for a
+    /// week again until the provider has taken it: `listRevocations` shows how far it is.
     #[napi(ts_args_type = "options: AccountRemovalOptions & CallOptions", ts_return_type = "Promise<void>")]
     pub fn delete_connected_account<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
         call::<AccountRemovalOptions, _, _, _, _>(

@@ -439,7 +439,8 @@ pub struct ConnectionRemovalOptions {
     pub connection_name: String,
     /// The tenant of your app, where it has several.
     pub organization_id: Option<String>,
-    /// Whether to revoke at the provider what its people granted.
+    /// Whether to revoke at the provider what its people granted. Some providers (Google, GitHub) end every grant of a
+    /// person to your app with it: pass `false` where another connection with the same client id must go on.
     /// @default true
     pub revoke: Option<bool>,
 }

@@ -17,8 +17,8 @@ pub struct RevocationDetails {
     /// Your app's own id of the person.
     pub identifier: String,
     /// How far it is: `accepted` says that the provider has taken it, or did not know the grant any more, which is all that
-    /// can be known (RFC 7009). It is `refused` by the provider, `abandoned` after a week in which it could not be
-    /// reached, `superseded` when the person authorized again first, and `not_possible` where no request would do it.
+    /// can be known (RFC 7009). It is `refused` by the provider, `abandoned` after a week in which it did not take
+    /// it, `superseded` when the person authorized again first, and `not_possible` where no request would do it.
     #[napi(ts_type = "'pending' | 'accepted' | 'refused' | 'abandoned' | 'superseded' | 'not_possible'")]
     pub state: &'static str,
     /// How often it was tried.
@@ -26,10 +26,13 @@ pub struct RevocationDetails {
     /// Why it did not succeed, so far or for good: what the provider said, or why it could not be asked.
     pub last_error: Option<String>,
     /// When it is tried next; absent when it is over.
+    #[napi(ts_type = "Date")]
     pub next_try_at: Option<Moment>,
     /// When the credential was removed.
+    #[napi(ts_type = "Date")]
     pub created_at: Moment,
     /// When this last changed.
+    #[napi(ts_type = "Date")]
     pub updated_at: Moment,
 }
 

@@ -308,9 +308,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         // A refresh under way brings a token that is not in the store yet. The commit is met by one that begins later.
-        if self.is_being_refreshed(account).await? {
-            self.refresh_settled(account).await?;
-        }
+        self.refresh_settled(account).await?;
         self.revocation_of(connection, account).await
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Setup<'a> {
     client_id: Option<&'a str>,
     /// Which of the app's secrets goes out.
     choice: SecretChoice,
-    values: Values,
+    pub(super) values: Values,
 }
 
 impl<'a> Setup<'a> {
@@ -258,7 +258,10 @@ impl<'a> Setup<'a> {
 
     /// Whether tokens come from another place than the connector's, so that they must not be sent to the connector's.
     pub(super) fn has_own_endpoints(&self) -> bool {
-        self.connection.config.endpoints.token_url.is_some()
+        {
+            let endpoints = &self.connection.config.endpoints;
+            endpoints.token_url.is_some() || endpoints.refresh_url.is_some()
+        }
     }
 
     pub(super) fn values_with(&self, kept: &IndexMap<String, String>, credential: Option<&Credential>) -> Values {

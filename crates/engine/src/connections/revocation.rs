@@ -47,7 +47,8 @@ impl Setup<'_> {
             values.set_secret("refresh_token", token.clone());
         }
         let filled = |templates| self.filled_with(templates, &values);
-        let url = step.url.render_url(&values, self.loopback)?;
+        // What the connector keeps of an account may come from a browser, and says no host here.
+        let url = step.url.render_url(&self.values, self.loopback)?;
         let method = match step.method {
             HttpMethod::Get => Method::GET,
             HttpMethod::Post => Method::POST,

@@ -68,8 +68,7 @@ pub enum Verdict {
 
 /// The token is gone already: RFC 7009 §2.2 calls that a success, Google (`invalid_token`) and Slack (`token_revoked`,
 /// `invalid_auth`, …) an error.
-const GONE: [&str; 6] =
-    ["invalid_token", "invalid_grant", "token_revoked", "token_expired", "invalid_auth", "account_inactive"];
+const GONE: [&str; 4] = ["invalid_token", "invalid_grant", "token_revoked", "account_inactive"];
 
 /// The app's own credentials are refused, which its owner may mend (RFC 6749 §5.2).
 const CLIENT_BAD: [&str; 2] = ["invalid_client", "unauthorized_client"];
@@ -78,15 +77,16 @@ const CLIENT_BAD: [&str; 2] = ["invalid_client", "unauthorized_client"];
 pub fn verdict(status: StatusCode, headers: &HeaderMap, body: &[u8], received_at: Timestamp) -> Verdict {
     let error = provider_error(&Document::read(body));
     let code = error.code.as_deref().unwrap_or_default();
-    let is_busy =
-        status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+    let retry_after = retry_after(status, headers, received_at);
+    let is_busy = status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+        // GitHub and Google say 403 when they mean 429.
+        || status == StatusCode::FORBIDDEN && retry_after.is_some();
     match status {
         _ if GONE.contains(&code) => Verdict::Accepted,
         // An error inside a success is Slack's way.
         _ if status.is_success() && error.code.is_none() => Verdict::Accepted,
-        _ if is_busy || CLIENT_BAD.contains(&code) || code == "ratelimited" => {
-            Verdict::Later { retry_after: retry_after(status, headers, received_at), error }
-        }
+        _ if is_busy || CLIENT_BAD.contains(&code) || code == "ratelimited" => Verdict::Later { retry_after, error },
         _ => Verdict::Refused { error },
     }
 }
@@ -168,7 +168,10 @@ mod tests {
     fn a_provider_is_left_alone_as_long_as_it_asks() {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", "120".parse().unwrap());
-        let verdict = verdict(StatusCode::SERVICE_UNAVAILABLE, &headers, b"", Timestamp::from_millis(0));
-        assert!(matches!(verdict, Verdict::Later { retry_after: Some(wait), .. } if wait == Duration::from_secs(120)));
+        for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::FORBIDDEN] {
+            let verdict = verdict(status, &headers, b"", Timestamp::from_millis(0));
+            let wanted = Duration::from_secs(120);
+            assert!(matches!(verdict, Verdict::Later { retry_after: Some(wait), .. } if wait == wanted), "{status}");
+        }
     }
 }

@@ -52,9 +52,11 @@ impl KeptAnswers {
 
     /// Whether an answer is kept for the account. Once there is none, its task ends.
     fn is_retried(&self, account_id: &str) -> bool {
+        // Held meanwhile: whoever keeps one now sees that there is no task any more, or the task sees the answer.
+        let mut retried = self.retried();
         let holds = self.holds(account_id);
         if !holds {
-            self.retried().remove(account_id);
+            retried.remove(account_id);
         }
         holds
     }

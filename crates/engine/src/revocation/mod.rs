@@ -12,7 +12,8 @@ use indexmap::IndexMap;
 
 pub(crate) use self::sender::Sender;
 use crate::{
-    Engine, Result,
+    Engine, Error, Result,
+    connections::registration::Setup,
     names::Organization,
     page::{self, Page},
     rows::{Credential, HeldRequest, REVOCATION, RevocationFacts, StoredAccount, StoredConnection, StoredRevocation},
@@ -39,7 +40,7 @@ pub enum RevocationState {
     Accepted,
     /// The provider will not do it.
     Refused,
-    /// The provider could not be brought to take it for a week.
+    /// The provider could not be brought to take it for a week, and in five attempts at least.
     Abandoned,
     /// The person authorized again before it was sent: it could have ended that.
     Superseded,
@@ -106,7 +107,7 @@ pub struct RevocationPage {
 
 impl Engine {
     /// Revocations of an organization, a page of 1 to 100 (10 unless said) at a time: those under way, and for thirty days
-    /// those that are over.
+    /// at least those that are over.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for a page size or token that is none; `INTEGRITY_FAILED` for a row that was edited.
@@ -133,9 +134,9 @@ impl Engine {
         connection: &StoredConnection,
         account: &StoredAccount,
     ) -> Result<Vec<Change>> {
-        let (requests, problem) = match self.revocation_requests(connection, account).await {
-            Ok(Some(requests)) => (requests, None),
-            Ok(None) => return Ok(Vec::new()),
+        let Some(requests) = self.revocation_requests(connection, account).await? else { return Ok(Vec::new()) };
+        let (requests, problem) = match requests {
+            Ok(requests) => (requests, None),
             Err(problem) => (Vec::new(), Some(problem)),
         };
         let now = self.clock.now();
@@ -150,6 +151,7 @@ impl Engine {
                 connection_name: connection.name.clone(),
                 identifier: account.identifier.clone(),
                 attempts: 0,
+                taken: None,
                 last_error: problem,
             },
             cell: None,
@@ -165,32 +167,34 @@ impl Engine {
         Ok(vec![no_lease, Change::InsertOutbox(self.rows.write_revocation(&revocation, &requests).await?)])
     }
 
-    /// The requests; nothing where no grant is to be revoked. What a person entered was not granted to the app, and is
-    /// theirs to withdraw.
-    ///
-    /// # Errors
-    /// Why none can be made, in a word.
+    /// The requests, or why none can be made, in a word; nothing where no grant is to be revoked. What a person entered was
+    /// not granted to the app, and is theirs to withdraw.
     async fn revocation_requests(
         &self,
         connection: &StoredConnection,
         account: &StoredAccount,
-    ) -> Result<Option<Vec<HeldRequest>>, String> {
-        let in_a_word = |error: crate::Error| error.code().to_lowercase();
+    ) -> Result<Option<Result<Vec<HeldRequest>, String>>> {
+        let in_a_word = |error: Error| error.code().to_lowercase();
         let tokens = match self.rows.credential(account).await {
             Ok(Some(Credential::Tokens(tokens))) => tokens,
             Ok(_) => return Ok(None),
-            Err(error) => return Err(in_a_word(error)),
+            // One that was edited can be removed all the same.
+            Err(error @ Error::IntegrityFailed { .. }) => return Ok(Some(Err(in_a_word(error)))),
+            Err(error) => return Err(error),
         };
-        let setup = crate::connections::registration::Setup::of(self, connection).map_err(in_a_word)?;
+        let setup = match Setup::of(self, connection) {
+            Ok(setup) => setup,
+            Err(error) => return Ok(Some(Err(in_a_word(error)))),
+        };
         if account.facts.binding.as_deref() != Some(setup.binding().as_str()) {
             // It must not be sent to another app's provider.
-            return Err("connection_changed".into());
+            return Ok(Some(Err("connection_changed".into())));
         }
-        let requests = setup.revocation_requests(&account.facts.kept, &tokens).map_err(in_a_word)?;
-        if requests.is_empty() {
-            return Err("no_revocation_endpoint".into());
-        }
-        Ok(Some(requests.iter().map(hold).collect()))
+        Ok(Some(match setup.revocation_requests(&account.facts.kept, &tokens) {
+            Ok(requests) if requests.is_empty() => Err("no_revocation_endpoint".into()),
+            Ok(requests) => Ok(requests.iter().map(hold).collect()),
+            Err(error) => Err(in_a_word(error)),
+        }))
     }
 }
 

@@ -1,6 +1,10 @@
 //! The task that sends revocations.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -14,9 +18,10 @@ use crate::{
     egress::{Failure, Limits},
     oauth::revocation::{Verdict, verdict},
     refresh::plan,
-    rows::{HeldRequest, StoredRevocation},
+    rows::{HeldRequest, REVOCATION, StoredRevocation},
     secret::ExposeSecret,
-    store::{AccountKey, Change, Commit},
+    store::{AccountKey, Change, Commit, ConnectionKey, OutboxRow},
+    time::Timestamp,
 };
 
 /// How often to look for what another process has left.
@@ -32,13 +37,15 @@ const LIMITS: Limits = Limits { total: Duration::from_secs(30), body: 64 * 1024 
 const LEAST_PAUSE: Duration = Duration::from_secs(5);
 /// How long to try. By then most tokens have ended by themselves.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// And how often at least: a program may have been off for that long.
+const LEAST_ATTEMPTS: u32 = 5;
 /// How long it can be seen what became of one.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How the engine wakes its sender.
 #[derive(Debug, Default)]
 pub(crate) struct Sender {
-    left: Notify,
+    left: Arc<Notify>,
 }
 
 impl Sender {
@@ -51,16 +58,17 @@ impl Sender {
 impl Engine {
     /// Begins to send what is due, until the environment closes.
     pub(crate) fn send_revocations(self: &Arc<Self>) {
-        let (engine, closing) = (Arc::downgrade(self), self.closing.clone());
+        let (engine, closing, left) =
+            (Arc::downgrade(self), self.closing.clone(), self.revocations_sender.left.clone());
         let work = async move {
             // An instance that was dropped and not closed must not live on in its sender.
             while let Some(engine) = engine.upgrade() {
                 if let Err(error) = engine.send_due_revocations().await {
-                    tracing::warn!(code = error.code(), "revocations could not be read, and are sent later");
+                    tracing::warn!(code = error.code(), "revocations are sent later");
                 }
-                let heard = tokio::time::timeout(LOOK, engine.revocations_sender.left.notified());
+                drop(engine);
                 // Another look is due, or there is news: either way it is time.
-                let _ = heard.await;
+                let _ = tokio::time::timeout(LOOK, left.notified()).await;
             }
         };
         self.spawn(async move {
@@ -69,35 +77,50 @@ impl Engine {
         });
     }
 
-    /// Sends everything that is due now.
+    /// Sends what is due now, each once. A row that cannot be read keeps none of the others from being sent.
     async fn send_due_revocations(&self) -> Result<()> {
+        let now = self.clock.now();
+        let round = Round::default();
+        let mut last: Option<OutboxRow> = None;
         loop {
-            let now = self.clock.now();
-            let due = self.rows.store.outbox_due(now, PAGE).await?;
-            if due.is_empty() {
-                let forget = Change::ForgetOutbox { before: now.minus(KEPT) };
-                return self.rows.store.commit(vec![forget]).await.map(drop);
+            let after = last.as_ref().and_then(|row| Some((row.next_try?, row.organization.as_str(), row.id.as_str())));
+            let page = self.rows.store.outbox_due(REVOCATION, now, after, PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            last = page.last().cloned();
+            stream::iter(page).for_each_concurrent(AT_ONCE, |row| self.send_in(&round, row)).await;
+            round.is_interrupted()?;
+            if is_last {
+                return Ok(());
             }
-            stream::iter(due)
-                .for_each_concurrent(AT_ONCE, async |row| {
-                    let id = row.id.clone();
-                    let sent = async { self.send_revocation(self.rows.read_revocation(row)?).await };
-                    if let Err(error) = sent.await {
-                        tracing::warn!(revocation.id = %id, code = error.code(), "a revocation could not be sent");
-                    }
-                })
-                .await;
         }
     }
 
-    /// Sends what is left of one, and notes what came of it.
-    async fn send_revocation(&self, mut revocation: StoredRevocation) -> Result<()> {
+    /// Sends one of a round's.
+    async fn send_in(&self, round: &Round, row: OutboxRow) {
+        let (id, connection_id) = (row.id.clone(), row.connection_id.clone());
+        if round.spares(&connection_id) {
+            return;
+        }
+        let sent = async { self.send_revocation(self.rows.read_revocation(row)?).await };
+        match sent.await {
+            Ok(RevocationState::Pending) => round.spare(connection_id),
+            Ok(_) => {}
+            Err(error @ Error::IntegrityFailed { .. }) => {
+                tracing::error!(revocation.id = %id, code = error.code(), "a revocation was edited, and is not sent");
+            }
+            Err(error) => round.interrupt(error),
+        }
+    }
+
+    /// Sends what is left of one, notes what came of it, and says how far it is now.
+    async fn send_revocation(&self, mut revocation: StoredRevocation) -> Result<RevocationState> {
         let mut requests = self.rows.held_requests(&revocation).await?;
         // Whoever moves it first has it for this time.
         revocation.next_try = Some(self.clock.now().plus(CLAIM));
         revocation.facts.attempts += 1;
         if self.write(&mut revocation, &requests).await? == Commit::Conflict {
-            return Ok(());
+            // Another process has, and sees how its provider does.
+            return Ok(RevocationState::Accepted);
         }
         let (state, next_try) = if self.is_superseded(&revocation).await? {
             (RevocationState::Superseded, None)
@@ -109,26 +132,40 @@ impl Engine {
         if next_try.is_none() {
             requests.clear();
         }
-        tracing::info!(revocation.id = %revocation.id, state = state.as_str(), "a grant is being taken back");
-        // Somebody else took it over when this process stood still; then theirs stands.
-        self.write(&mut revocation, &requests).await.map(drop)
+        // Where somebody else took it over, when this process stood still, theirs stands.
+        if self.write(&mut revocation, &requests).await? == Commit::Applied {
+            let (id, state, error) = (&revocation.id, state.as_str(), revocation.facts.last_error.as_deref());
+            tracing::info!(revocation.id = %id, state, error, "a revocation was sent");
+        }
+        Ok(state)
     }
 
     async fn write(&self, revocation: &mut StoredRevocation, requests: &[HeldRequest]) -> Result<Commit> {
         revocation.updated_at = self.clock.now();
-        let row = self.rows.write_revocation(revocation, requests).await?;
-        let commit = self.rows.store.commit(vec![Change::ReplaceOutbox(row)]).await?;
+        let mut changes = vec![Change::ReplaceOutbox(self.rows.write_revocation(revocation, requests).await?)];
+        if revocation.next_try.is_none() {
+            // Those that were over long ago go with the newest.
+            changes.push(Change::ForgetOutbox { before: revocation.updated_at.minus(KEPT) });
+        }
+        let commit = self.rows.store.commit(changes).await?;
         revocation.version += 1;
         Ok(commit)
     }
 
     /// Whether the person has authorized again: where a provider keeps one grant for a person and an app, revoking the
-    /// old tokens would end the new ones.
+    /// old tokens would end the new ones. The connection may have been made anew since.
     async fn is_superseded(&self, revocation: &StoredRevocation) -> Result<bool> {
-        let identifier = &revocation.facts.identifier;
-        let key = AccountKey::Identifier { connection_id: &revocation.connection_id, identifier };
-        let account = self.rows.account(&revocation.organization, key).await?;
-        Ok(account.is_some_and(|account| account.status == Status::Active && account.cell.is_some()))
+        let (organization, facts) = (&revocation.organization, &revocation.facts);
+        let named = self.rows.connection(organization, ConnectionKey::Name(&facts.connection_name)).await?;
+        let connections = named.iter().map(|connection| &connection.id).chain([&revocation.connection_id]);
+        for connection_id in connections {
+            let key = AccountKey::Identifier { connection_id, identifier: &facts.identifier };
+            let account = self.rows.account(organization, key).await?;
+            if account.is_some_and(|account| account.status == Status::Active && account.cell.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Sends the requests one after the other; those that the provider has taken, or will not take, are not sent again.
@@ -136,57 +173,93 @@ impl Engine {
         &self,
         revocation: &mut StoredRevocation,
         requests: &mut Vec<HeldRequest>,
-    ) -> Result<(RevocationState, Option<crate::time::Timestamp>)> {
-        // The first is the one that counts: the others are of tokens that end with it.
+    ) -> Result<(RevocationState, Option<Timestamp>)> {
+        let StoredRevocation { facts, created_at, .. } = revocation;
         while let Some(request) = requests.first() {
-            let (problem, wait) = match self.ask_to_revoke(request).await? {
+            match self.ask_to_revoke(request).await {
                 Asked::Taken => {
-                    requests.remove(0);
-                    revocation.facts.last_error = None;
-                    revocation.status = RevocationState::Accepted.as_str().into();
-                    continue;
+                    facts.taken.get_or_insert(true);
                 }
                 Asked::Refused(problem) => {
-                    requests.remove(0);
-                    revocation.facts.last_error = Some(problem);
-                    continue;
+                    // Of tokens that end with the first, which is known by then, it does not matter.
+                    if facts.taken.is_none() {
+                        facts.last_error = Some(problem);
+                    }
+                    facts.taken.get_or_insert(false);
                 }
-                Asked::Later(problem, wait) => (problem, wait),
-            };
-            revocation.facts.last_error = Some(problem);
-            let pause = match wait {
-                Some(wait) => wait,
-                None => plan::backoff(revocation.facts.attempts, &*self.random)?.max(LEAST_PAUSE),
-            };
-            let now = self.clock.now();
-            return Ok(match now < revocation.created_at.plus(LONGEST) {
-                true => (RevocationState::Pending, Some(now.plus(pause))),
-                false => (RevocationState::Abandoned, None),
-            });
+                Asked::Later(problem, wait) => {
+                    facts.last_error = Some(problem);
+                    let now = self.clock.now();
+                    if now >= created_at.plus(LONGEST) && facts.attempts >= LEAST_ATTEMPTS {
+                        break;
+                    }
+                    let pause = match wait {
+                        Some(wait) => wait,
+                        None => plan::backoff(facts.attempts, &*self.random)?.max(LEAST_PAUSE),
+                    };
+                    return Ok((RevocationState::Pending, Some(now.plus(pause))));
+                }
+            }
+            requests.remove(0);
         }
-        let is_taken = RevocationState::parse(&revocation.status) == RevocationState::Accepted;
-        if is_taken {
-            revocation.facts.last_error = None;
-        }
-        Ok((if is_taken { RevocationState::Accepted } else { RevocationState::Refused }, None))
+        Ok(match facts.taken {
+            Some(true) => {
+                facts.last_error = None;
+                (RevocationState::Accepted, None)
+            }
+            Some(false) => (RevocationState::Refused, None),
+            None => (RevocationState::Abandoned, None),
+        })
     }
 
-    async fn ask_to_revoke(&self, held: &HeldRequest) -> Result<Asked> {
-        let answer = match self.egress.send(release(held)?, LIMITS).await {
+    async fn ask_to_revoke(&self, held: &HeldRequest) -> Asked {
+        let Some(request) = release(held) else { return Asked::Refused("unsendable".into()) };
+        let answer = match self.egress.send(request, LIMITS).await {
             Ok(answer) => answer,
-            Err(Failure::Forbidden) => return Ok(Asked::Refused("forbidden_address".into())),
+            Err(Failure::Forbidden) => return Asked::Later("forbidden_address".into(), None),
             Err(Failure::NotSent { reason } | Failure::Unknown { reason, .. }) => {
-                return Ok(Asked::Later(reason.into(), None));
+                return Asked::Later(reason.into(), None);
             }
-            Err(Failure::TooLarge) => return Ok(Asked::Later("answer_unusable".into(), None)),
+            Err(Failure::TooLarge) => return Asked::Later("answer_unusable".into(), None),
         };
         let status = answer.status();
         let or_status = |code: Option<String>| code.unwrap_or_else(|| format!("status {}", status.as_u16()));
-        Ok(match verdict(status, answer.headers(), answer.body(), self.clock.now()) {
+        match verdict(status, answer.headers(), answer.body(), self.clock.now()) {
             Verdict::Accepted => Asked::Taken,
             Verdict::Refused { error } => Asked::Refused(or_status(error.code)),
             Verdict::Later { error, retry_after } => Asked::Later(or_status(error.code), retry_after),
-        })
+        }
+    }
+}
+
+/// What one look at all that is due has come to.
+#[derive(Debug, Default)]
+struct Round {
+    /// Connections whose provider did not take one: the others are left for another look, and delay nobody else's.
+    spared: Mutex<HashSet<String>>,
+    /// Why the store is not up to it.
+    interrupted: Mutex<Option<Error>>,
+}
+
+impl Round {
+    fn spares(&self, connection_id: &str) -> bool {
+        self.spared().contains(connection_id)
+    }
+
+    fn spare(&self, connection_id: String) {
+        self.spared().insert(connection_id);
+    }
+
+    fn interrupt(&self, error: Error) {
+        *self.interrupted.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn is_interrupted(&self) -> Result<()> {
+        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
+    fn spared(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.spared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,17 +271,15 @@ enum Asked {
     Later(String, Option<Duration>),
 }
 
-/// The request as it leaves.
-fn release(held: &HeldRequest) -> Result<Request<Bytes>> {
-    let unsendable = || Error::Internal { reason: "a revocation cannot be sent as it was sealed".into() };
+/// The request as it leaves; nothing where it is none.
+fn release(held: &HeldRequest) -> Option<Request<Bytes>> {
     let mut request = Request::new(Bytes::from(held.body.expose_secret().to_owned()));
-    *request.method_mut() = held.method.parse::<Method>().map_err(|_| unsendable())?;
-    *request.uri_mut() = held.url.expose_secret().parse().map_err(|_| unsendable())?;
+    *request.method_mut() = held.method.parse::<Method>().ok()?;
+    *request.uri_mut() = held.url.expose_secret().parse().ok()?;
     for (name, value) in &held.headers {
-        let name = HeaderName::try_from(name).map_err(|_| unsendable())?;
-        let mut value = HeaderValue::try_from(value.expose_secret()).map_err(|_| unsendable())?;
+        let mut value = HeaderValue::try_from(value.expose_secret()).ok()?;
         value.set_sensitive(true);
-        request.headers_mut().insert(name, value);
+        request.headers_mut().insert(HeaderName::try_from(name).ok()?, value);
     }
-    Ok(request)
+    Some(request)
 }

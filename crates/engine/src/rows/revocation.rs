@@ -27,6 +27,9 @@ pub(crate) struct RevocationFacts {
     /// How often it was tried.
     #[serde(default)]
     pub(crate) attempts: u32,
+    /// What became of the first request, which is the one that counts: whether the provider took it.
+    #[serde(default)]
+    pub(crate) taken: Option<bool>,
     /// Why it did not succeed, so far or for good.
     #[serde(default)]
     pub(crate) last_error: Option<String>,

@@ -581,8 +581,11 @@ pub(super) async fn what_is_to_be_sent_is_found_when_due_and_forgotten_when_over
     }
     // The earliest first, whosever they are, and none that is over or not due yet.
     let ids = |rows: Vec<OutboxRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
-    assert_eq!(store.outbox_due(at(29), 10).await.unwrap(), [all[1].clone(), all[2].clone()]);
-    assert_eq!(ids(store.outbox_due(at(30), 1).await.unwrap()), ["rev_2"]);
+    let due = async |now: i64, after, limit| store.outbox_due("revocation", at(now), after, limit).await.unwrap();
+    assert_eq!(due(29, None, 10).await, [all[1].clone(), all[2].clone()]);
+    assert_eq!(ids(due(30, None, 1).await), ["rev_2"]);
+    assert_eq!(ids(due(30, Some((at(10), "other", "rev_2")), 10).await), ["rev_3", "rev_1"]);
+    assert_eq!(store.outbox_due("another", at(30), None, 10).await.unwrap(), []);
     // One organization's, in pages.
     assert_eq!(ids(store.outbox("default", "revocation", None, 2).await.unwrap()), ["rev_1", "rev_3"]);
     assert_eq!(ids(store.outbox("default", "revocation", Some("rev_3"), 2).await.unwrap()), ["rev_4"]);

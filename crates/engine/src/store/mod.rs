@@ -83,9 +83,15 @@ pub trait Store: Send + Sync + 'static {
     /// At most `limit` rows of one kind in the outbox, ordered by id, after the id `after`.
     async fn outbox(&self, organization: &str, kind: &str, after: Option<&str>, limit: u32) -> Result<Vec<OutboxRow>>;
 
-    /// At most `limit` rows of the outbox that are due at `now`, the earliest first; of all organizations, since whoever
-    /// sends them does so for all.
-    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>>;
+    /// At most `limit` rows of one kind in the outbox that are due at `now`, the earliest first, after the one of this
+    /// next try, organization and id; of all organizations, since whoever sends them does so for all.
+    async fn outbox_due(
+        &self,
+        kind: &str,
+        now: Timestamp,
+        after: Option<(Timestamp, &str, &str)>,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>>;
 
     /// The time on the store's clock, by which leases end: one for all processes that share the store, and one that is
     /// never set.

@@ -133,7 +133,8 @@ pub(super) const OUTBOX: &str = "SELECT organization, id, kind, connection_id, a
 
 pub(super) const OUTBOX_DUE: &str = "SELECT organization, id, kind, connection_id, account_id, status, facts, held,
         next_try, created_at, updated_at, version, mac
-    FROM outbox WHERE next_try <= ?1 ORDER BY next_try LIMIT ?2";
+    FROM outbox WHERE kind = ?1 AND next_try <= ?2 AND (next_try, organization, id) > (?3, ?4, ?5)
+    ORDER BY next_try, organization, id LIMIT ?6";
 
 pub(super) const INSERT_OUTBOX: &str = "INSERT INTO outbox
     (organization, id, kind, connection_id, account_id, status, facts, held, next_try, created_at, updated_at, version,

@@ -120,8 +120,14 @@ impl<S: Store + ?Sized> Store for Flaky<S> {
         self.store.outbox(organization, kind, after, limit).await
     }
 
-    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>> {
-        self.store.outbox_due(now, limit).await
+    async fn outbox_due(
+        &self,
+        kind: &str,
+        now: Timestamp,
+        after: Option<(Timestamp, &str, &str)>,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>> {
+        self.store.outbox_due(kind, now, after, limit).await
     }
 
     async fn now(&self) -> Result<Timestamp> {

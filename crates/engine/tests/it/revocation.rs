@@ -120,23 +120,66 @@ async fn a_provider_that_is_down_is_asked_until_it_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_is_left_alone_as_long_as_it_asks_and_given_up_after_a_week() {
+async fn a_provider_that_takes_nothing_for_a_week_is_given_up() {
     let world = world().await;
     granted(&world).await;
-    let down = || Ok((503, Vec::new()));
-    world.provider.state().revocations.extend([down(), down()]);
+    for _ in 0..5 {
+        world.provider.state().revocations.push_back(Ok((503, Vec::new())));
+    }
     world.engine.delete_account(&user(), AtProvider::Revoke).await.unwrap();
-    once(&world.engine, |it| it.last_error.is_some()).await;
-    world.clock.advance(Duration::from_secs(7 * 24 * 60 * 60));
+    for attempts in 1..5 {
+        // Tried and put off, for less than whoever tries has it to itself.
+        let now = world.engine.clock().now();
+        let is_put_off = |it: &Revocation| it.next_try_at.is_some_and(|at| now.until(at) < Duration::from_secs(100));
+        once(&world.engine, |it| it.attempts == attempts && is_put_off(it)).await;
+        // A week has passed by the second; but it was not tried often enough.
+        world.clock.advance(Duration::from_secs(7 * 24 * 60 * 60));
+    }
     let revocation = once(&world.engine, is_over).await;
-    assert_eq!((revocation.state, revocation.attempts), (RevocationState::Abandoned, 2));
+    assert_eq!((revocation.state, revocation.attempts), (RevocationState::Abandoned, 5));
+    assert_eq!(revocation.last_error.as_deref(), Some("status 503"));
+    // It is forgotten with the next that is over a month later.
     world.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
-    let forgotten = async {
-        while !revocations(&world.engine).await.is_empty() {
+    granted(&world).await;
+    world.engine.delete_account(&user(), AtProvider::Revoke).await.unwrap();
+    let one_is_left = async {
+        loop {
+            let all = revocations(&world.engine).await;
+            if all.len() == 1 && all[0].id != revocation.id {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), forgotten).await.expect("what is over is forgotten");
+    tokio::time::timeout(Duration::from_secs(60), one_is_left).await.expect("what was over is forgotten");
+}
+
+/// One that another program has edited is not sent, and keeps none of the others from being sent.
+#[tokio::test]
+async fn an_edited_revocation_is_not_sent_and_holds_nobody_up() {
+    let folder = tempdir().unwrap();
+    let world = World::in_folder(folder.path(), None).await;
+    granted(&world).await;
+    world.provider.state().revocations.push_back(Ok((503, Vec::new())));
+    world.engine.delete_account(&user(), AtProvider::Revoke).await.unwrap();
+    once(&world.engine, |it| it.last_error.is_some()).await;
+    let remains = world.ended().await;
+    let program = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
+    let edited = program.execute("UPDATE outbox SET account_id = 'ca_another', next_try = 0", []).unwrap();
+    assert_eq!(edited, 1);
+    drop(program);
+    let next = World::in_folder(folder.path(), Some(remains)).await;
+    next.authorize("user_2", "grace").await;
+    let before = asked(&next).len();
+    next.engine.delete_account(&account("example", "user_2"), AtProvider::Revoke).await.unwrap();
+    let sent = async {
+        while asked(&next).len() < before + 2 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), sent).await.expect("the other one is sent");
+    assert_eq!(asked(&next).len(), before + 2);
+    assert_eq!(code(next.engine.revocations(&Organization::default(), None, None).await), "INTEGRITY_FAILED");
 }
 
 #[tokio::test]

@@ -199,7 +199,13 @@ impl Store for SimStore {
         Ok(Vec::new())
     }
 
-    async fn outbox_due(&self, _: Timestamp, _: u32) -> Result<Vec<OutboxRow>> {
+    async fn outbox_due(
+        &self,
+        _: &str,
+        _: Timestamp,
+        _: Option<(Timestamp, &str, &str)>,
+        _: u32,
+    ) -> Result<Vec<OutboxRow>> {
         Ok(Vec::new())
     }
 

@@ -20,5 +20,5 @@ CREATE TABLE outbox (
     PRIMARY KEY (organization, id)
 );
 
-CREATE INDEX outbox_by_next_try ON outbox (next_try) WHERE next_try IS NOT NULL;
+CREATE INDEX outbox_by_next_try ON outbox (kind, next_try, organization, id) WHERE next_try IS NOT NULL;
 CREATE INDEX outbox_by_end ON outbox (updated_at) WHERE next_try IS NULL;

@@ -210,8 +210,16 @@ impl Store for PostgresStore {
         self.list(Scope::Organization(organization), sql::OUTBOX, &values, rows::outbox).await
     }
 
-    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>> {
-        self.list(Scope::Across("due"), sql::OUTBOX_DUE, &[now.into(), limit.into()], rows::outbox).await
+    async fn outbox_due(
+        &self,
+        kind: &str,
+        now: Timestamp,
+        after: Option<(Timestamp, &str, &str)>,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>> {
+        let (next_try, organization, id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), "", ""));
+        let values = [kind.into(), now.into(), next_try.into(), organization.into(), id.into(), limit.into()];
+        self.list(Scope::Across("due"), sql::OUTBOX_DUE, &values, rows::outbox).await
     }
 
     async fn now(&self) -> Result<Timestamp> {

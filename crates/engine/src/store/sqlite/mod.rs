@@ -205,8 +205,15 @@ impl Store for SqliteStore {
         self.list(sql::OUTBOX, params![organization, kind, after.unwrap_or_default(), limit], rows::outbox)
     }
 
-    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>> {
-        self.list(sql::OUTBOX_DUE, params![now, limit], rows::outbox)
+    async fn outbox_due(
+        &self,
+        kind: &str,
+        now: Timestamp,
+        after: Option<(Timestamp, &str, &str)>,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>> {
+        let (next_try, organization, id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), "", ""));
+        self.list(sql::OUTBOX_DUE, params![kind, now, next_try, organization, id, limit], rows::outbox)
     }
 
     async fn now(&self) -> Result<Timestamp> {
