@@ -82,5 +82,7 @@ export async function main(work) {
     if (!(error instanceof Failed)) throw error
     console.error(error.message)
     process.exitCode = 1
+    // Said once more at the very end: a package that cleans up before the exit may end the process as if all were well.
+    process.on('exit', () => (process.exitCode = 1))
   }
 }

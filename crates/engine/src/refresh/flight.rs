@@ -264,8 +264,7 @@ async fn ended(mut flight: Ending) -> Told {
     ended.ok().flatten().unwrap_or_else(|| Err(Error::Internal { reason: "a refresh broke off".into() }))
 }
 
-/// What an answer, or that there is none, says about whether the provider is up; nothing where it was not asked for a
-/// reason of our own.
+/// What an answer, or that there is none, says about whether the provider is up; nothing where the request did not leave.
 pub(crate) fn told_of_provider(asked: &Result<Answer>) -> Option<pace::Outcome> {
     match asked {
         Ok(answer) => Some(match answer.failing() {
@@ -273,7 +272,8 @@ pub(crate) fn told_of_provider(asked: &Result<Answer>) -> Option<pace::Outcome> 
             None => pace::Outcome::Answered,
         }),
         Err(Error::ProviderUnavailable { .. }) => Some(pace::Outcome::Failing { retry_after: None }),
-        Err(Error::ProviderUnreachable { .. }) => Some(pace::Outcome::Unreached),
+        // Of a provider that was not reached nobody knows whose fault it is: a process without a descriptor to spare
+        // reaches none.
         Err(_) => None,
     }
 }

@@ -550,7 +550,7 @@ pub(super) async fn the_version_changes_when_another_instance_commits(place: &im
     assert!(second.version().await.unwrap() != before);
 }
 
-fn message(id: &str, organization: &str, next_try: Option<i64>) -> OutboxRow {
+pub(super) fn message(id: &str, organization: &str, next_try: Option<i64>) -> OutboxRow {
     OutboxRow {
         organization: organization.into(),
         id: id.into(),

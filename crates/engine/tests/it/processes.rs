@@ -13,6 +13,7 @@ use tempfile::tempdir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
+    network::on_postgres,
     static_world::{accepted, verified_static_settings},
     world::{Remains, World, account, code, settings},
 };
@@ -311,6 +312,10 @@ fn a_key_that_a_killed_process_held_is_destroyed_by_a_living_one() {
 #[test]
 fn a_request_whose_end_could_not_be_noted_holds_nobody_up_for_long() {
     for panics in [false, true] {
+        if on_postgres() && !panics {
+            // The flight ends before this program has read what it needs to join it.
+            continue;
+        }
         let folder = tempdir().unwrap();
         let first = Process::start_hurried(folder.path(), None);
         let second = first.beside(folder.path());

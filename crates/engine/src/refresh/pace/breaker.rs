@@ -15,8 +15,6 @@ const FAILURES: u32 = 5;
 /// How long it stays open at most, after its first opening and after many.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The same where it could not even be reached: that may be over at any moment, and to look costs the provider nothing.
-const LONGEST_UNREACHED: Duration = Duration::from_secs(4);
 
 /// What a provider's answers say about asking it again.
 #[derive(Debug)]
@@ -83,7 +81,7 @@ impl Breaker {
                 *at_once = (*at_once + 1).min(MOST_AT_ONCE);
             }
             (Some(Outcome::Answered), _) => self.change(State::Closed { failures: 0, at_once: 1 }),
-            (Some(Outcome::Failing { .. } | Outcome::Unreached), State::Closed { failures, at_once }) if current => {
+            (Some(Outcome::Failing { .. }), State::Closed { failures, at_once }) if current => {
                 *failures += 1;
                 *at_once = (*at_once / 2).max(1);
                 if *failures >= FAILURES {
@@ -94,13 +92,9 @@ impl Breaker {
                 let pause = (*pause * 2).min(LONGEST_PAUSE);
                 self.open(pause, now, random);
             }
-            (Some(Outcome::Unreached), State::Probing { pause }) if current => {
-                let pause = (*pause * 2).min(LONGEST_UNREACHED);
-                self.open(pause, now, random);
-            }
             // The probe was given up: the next to come is the probe.
             (None, State::Probing { pause }) if current => self.state = State::Open { until: now, pause: *pause },
-            (Some(Outcome::Failing { .. } | Outcome::Unreached) | None, _) => {}
+            (Some(Outcome::Failing { .. }) | None, _) => {}
         }
     }
 
@@ -166,21 +160,6 @@ mod tests {
             one(&mut breaker, FAILING, now, 255);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-    }
-
-    #[test]
-    fn a_provider_that_cannot_be_reached_is_left_alone_and_soon_tried_again() {
-        let mut now = Instant::now();
-        let mut breaker = Breaker::new();
-        let mut pauses = Vec::new();
-        (0..FAILURES).for_each(|_| one(&mut breaker, Some(Outcome::Unreached), now, 255));
-        for _ in 0..4 {
-            let until = breaker.refuses_until(now).unwrap();
-            pauses.push((until - now).as_secs());
-            now = until;
-            one(&mut breaker, Some(Outcome::Unreached), now, 255);
-        }
-        assert_eq!(pauses, [1, 2, 4, 4]);
     }
 
     #[test]

@@ -66,8 +66,6 @@ pub(crate) enum Outcome {
         /// How long the provider asked us to wait; taken as one second at least and one hour at most.
         retry_after: Option<Duration>,
     },
-    /// It could not be reached, so nothing was sent: whoever comes soon after risks nothing.
-    Unreached,
 }
 
 /// The provider is down, or asked for time: come again at `until`, or later.

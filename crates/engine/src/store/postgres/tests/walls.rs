@@ -1,8 +1,9 @@
 //! The second wall between organizations: what a session sees whose statements forget them.
 
 use super::*;
+use crate::store::contract::message;
 
-const TABLES: [&str; 6] = ["data_keys", "connections", "accounts", "flows", "leases", "faults"];
+const TABLES: [&str; 7] = ["data_keys", "connections", "accounts", "flows", "leases", "faults", "outbox"];
 
 // A73.
 #[tokio::test]
@@ -46,11 +47,18 @@ async fn who_names_no_organization_sees_and_writes_nothing() {
 #[tokio::test]
 async fn the_ways_across_organizations_are_narrow() {
     let Some(schema) = Schema::new() else { return };
-    fill(&schema.store().await).await;
+    let store = schema.store().await;
+    fill(&store).await;
+    let left = Change::InsertOutbox(message("rev_1", "default", Some(10)));
+    assert_eq!(store.commit(vec![left]).await.unwrap(), Commit::Applied);
     let other = schema.another_program().await;
     let hash = HEXLOWER.encode(b"link-flow_1");
-    for (word, seen) in [("lanes", vec!["connections", "accounts"]), ("forget", vec!["flows"]), (&*hash, vec!["flows"])]
-    {
+    for (word, seen) in [
+        ("lanes", vec!["connections", "accounts"]),
+        ("forget", vec!["flows", "outbox"]),
+        ("due", vec!["outbox"]),
+        (&*hash, vec!["flows"]),
+    ] {
         other.batch_execute(&format!("SET onbehalf.across = '{word}'")).await.unwrap();
         for table in TABLES {
             let found = other.query(&format!("SELECT * FROM {table}"), &[]).await.unwrap().len();
