@@ -60,7 +60,12 @@ impl Engine {
     pub(crate) fn send_revocations(self: &Arc<Self>) {
         let (engine, closing, left) =
             (Arc::downgrade(self), self.closing.clone(), self.revocations_sender.left.clone());
+        let is_alone = !self.journal.is_shared();
         let work = async move {
+            // A store in memory has none but what this instance leaves.
+            if is_alone {
+                left.notified().await;
+            }
             // An instance that was dropped and not closed must not live on in its sender.
             while let Some(engine) = engine.upgrade() {
                 if let Err(error) = engine.send_due_revocations().await {
