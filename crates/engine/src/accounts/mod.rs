@@ -248,7 +248,7 @@ impl Engine {
     }
 
     /// Deletes the account with its credential and the flows under way. What the person granted is revoked at the provider,
-    /// unless it is to be left: soon, and again until it is taken ([`Engine::revocations`]).
+    /// unless it is to be left: soon, and for a week again until it is taken ([`Engine::revocations`]).
     ///
     /// # Errors
     /// `CONNECTED_ACCOUNT_NOT_FOUND`. `STORE_BUSY` while another process refreshes the account and does not come to an

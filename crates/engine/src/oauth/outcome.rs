@@ -138,8 +138,8 @@ fn verdict(status: StatusCode, document: &Document) -> Option<Verdict> {
     }
 }
 
-/// What the provider says for people: the first of the members that providers use for it.
-/// What a provider says in an answer that is none.
+/// The error that an answer names, and what the provider says of it for people: the first of the members that providers
+/// use for that.
 pub(super) fn provider_error(document: &Document) -> ProviderError {
     let described = ["error_description", "error.message", "message", "msg", "errmsg"];
     let description = described.iter().filter_map(|path| document.string(path)).find(|text| !text.is_empty());

@@ -67,10 +67,10 @@ pub enum Verdict {
 }
 
 /// The token is gone already: RFC 7009 §2.2 calls that a success, Google (`invalid_token`) and Slack (`token_revoked`,
-/// `invalid_auth`, …) an error.
+/// `account_inactive`) an error.
 const GONE: [&str; 4] = ["invalid_token", "invalid_grant", "token_revoked", "account_inactive"];
 
-/// The app's own credentials are refused, which its owner may mend (RFC 6749 §5.2).
+/// The app's own credentials are refused (RFC 6749 §5.2): a new secret may not be known everywhere yet.
 const CLIENT_BAD: [&str; 2] = ["invalid_client", "unauthorized_client"];
 
 /// Says what the answer to a revocation means.
@@ -151,7 +151,11 @@ mod tests {
         ] {
             assert!(later(status, body), "{status} {body}");
         }
+        // Slack says the first of a token that has ended, and the second of an address that it does not let in: neither
+        // says that the grant is gone.
         for (status, body) in [
+            (200, r#"{"ok":false,"error":"token_expired"}"#),
+            (200, r#"{"ok":false,"error":"invalid_auth"}"#),
             (400, r#"{"error":"unsupported_token_type"}"#),
             (400, ""),
             (302, ""),
