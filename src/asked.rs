@@ -10,7 +10,7 @@ use onbehalf_engine::{
     connections::{ConnectionPatch, NewConnection},
     names::{ConnectionName, Identifier, Organization},
     proxy::{Body, ProxyRequest, Upload},
-    revocation::AtProvider,
+    removal::AtProvider,
     secret::Secret,
 };
 

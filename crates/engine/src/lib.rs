@@ -7,7 +7,7 @@
 //! # The rooms
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
-//! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`] and [`proxy`], which are the calls on [`Engine`];
+//! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`] and [`proxy`], which are the calls on [`Engine`];
 //! [`events`] tells of what they change.
 //!
 //! # One authorization, from call to sealed token
@@ -48,6 +48,7 @@ mod page;
 pub mod proxy;
 pub mod random;
 pub mod refresh;
+pub mod removal;
 pub mod revocation;
 mod route;
 mod rows;

@@ -16,10 +16,9 @@ use crate::{
     names::{ConnectionName, Identifier, Organization},
     page::{self, Page},
     refresh::Need,
-    revocation::AtProvider,
-    rows::{Credential, StoredAccount, StoredConnection, Tokens},
+    rows::{Credential, StoredAccount, Tokens},
     secret::Secret,
-    store::{AccountFilter, Change, Commit, ConnectionKey},
+    store::{AccountFilter, ConnectionKey},
     time::Timestamp,
 };
 
@@ -245,71 +244,6 @@ impl Engine {
             }
         }
         Ok(AccountPage { accounts, next_page_token: next })
-    }
-
-    /// Deletes the account with its credential and the flows under way. What the person granted is revoked at the provider,
-    /// unless it is to be left: soon, and for a week again until it is taken ([`Engine::revocations`]).
-    ///
-    /// # Errors
-    /// `CONNECTED_ACCOUNT_NOT_FOUND`. `STORE_BUSY` while another process refreshes the account and does not come to an
-    /// end; nothing was deleted then.
-    pub async fn delete_account(self: &Arc<Self>, account: &AccountRef, at_provider: AtProvider) -> Result<()> {
-        self.ensure_open()?;
-        loop {
-            let (connection, stored) = self.stored_account(account).await?;
-            let mut changes = self.removal(&connection, &stored, at_provider).await?;
-            let id = stored.id.clone();
-            changes.push(Change::DeleteAccount {
-                organization: stored.organization.as_str().into(),
-                id: stored.id,
-                version: stored.version,
-            });
-            if self.rows.store.commit(changes).await? == Commit::Applied {
-                self.forget_refresh(&id);
-                self.revocations_sender.hear();
-                self.announce();
-                return Ok(());
-            }
-        }
-    }
-
-    /// Destroys the credential and keeps the account. What the person granted is revoked, as by
-    /// [`delete_account`](Self::delete_account).
-    ///
-    /// # Errors
-    /// Those of [`delete_account`](Self::delete_account).
-    pub async fn disconnect_account(
-        self: &Arc<Self>,
-        account: &AccountRef,
-        at_provider: AtProvider,
-    ) -> Result<Account> {
-        self.ensure_open()?;
-        loop {
-            let (connection, mut stored) = self.stored_account(account).await?;
-            let with = self.removal(&connection, &stored, at_provider).await?;
-            stored.disconnect();
-            stored.updated_at = self.clock.now();
-            if self.commit_account(&stored, with).await? == Commit::Applied {
-                self.revocations_sender.hear();
-                break;
-            }
-        }
-        self.account(account).await
-    }
-
-    /// What else is committed when the account's credential is removed.
-    pub(crate) async fn removal(
-        self: &Arc<Self>,
-        connection: &StoredConnection,
-        account: &StoredAccount,
-        at_provider: AtProvider,
-    ) -> Result<Vec<Change>> {
-        if at_provider == AtProvider::Leave || account.cell.is_none() {
-            return Ok(Vec::new());
-        }
-        // A refresh under way brings a token that is not in the store yet. The commit is met by one that begins later.
-        self.refresh_settled(account).await?;
-        self.revocation_of(connection, account).await
     }
 }
 

@@ -58,7 +58,7 @@ impl Engine {
     }
 
     /// Lets the connection be made anew when it is next named.
-    pub(super) fn forget_declared(&self, organization: &Organization, name: &ConnectionName) {
+    pub(crate) fn forget_declared(&self, organization: &Organization, name: &ConnectionName) {
         self.written().remove(&(organization.clone(), name.clone()));
     }
 
@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Why there is no connection of that name, and what to do about it.
-    pub(super) fn absent(&self, organization: &Organization, name: &ConnectionName) -> Error {
+    pub(crate) fn absent(&self, organization: &Organization, name: &ConnectionName) -> Error {
         match self.catalogue.connector(name.as_str()) {
             Ok(connector) if takes_keys(connector) => {
                 Error::ConnectionNotFound { connection: name.as_str().into(), nearest: None }

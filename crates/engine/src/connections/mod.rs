@@ -15,8 +15,6 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 pub use fault::Fault;
 use indexmap::IndexMap;
 use url::Url;
@@ -26,15 +24,11 @@ use crate::{
     Engine, Error, Result,
     names::{ConnectionName, Organization},
     page::{self, Page},
-    revocation::AtProvider,
     rows::StoredConnection,
     secret::Secret,
-    store::{AccountFilter, Change, Commit},
+    store::Commit,
     time::Timestamp,
 };
-
-/// How many accounts are deleted in one commit.
-const TOGETHER: u32 = 200;
 
 /// A connection to make.
 #[derive(Debug, Clone)]
@@ -214,69 +208,6 @@ impl Engine {
         patch: ConnectionPatch,
     ) -> Result<Connection> {
         self.change_connection(organization, name, |engine, connection| engine.apply_patch(connection, &patch)).await
-    }
-
-    /// Deletes the connection with its accounts and their credentials, which are revoked as by
-    /// [`delete_account`](Self::delete_account). A declared connection comes back, empty, when it is next named.
-    ///
-    /// Many accounts are deleted a few hundred at a time, and the connection with the last of them. Until then it is
-    /// disabled: after a failure, calling again goes on.
-    ///
-    /// # Errors
-    /// `CONNECTION_NOT_FOUND`, and those of [`delete_account`](Self::delete_account).
-    pub async fn delete_connection(
-        self: &Arc<Self>,
-        organization: &Organization,
-        name: &ConnectionName,
-        at_provider: AtProvider,
-    ) -> Result<()> {
-        self.ensure_open()?;
-        loop {
-            let found = self.find_connection(organization, name).await?;
-            let connection = found.ok_or_else(|| self.absent(organization, name))?;
-            if self.delete_some(&connection, at_provider).await? {
-                self.forget_declared(organization, name);
-                return Ok(());
-            }
-        }
-    }
-
-    /// Deletes some of the connection's accounts, and the connection itself when these are all; true when it is gone.
-    async fn delete_some(self: &Arc<Self>, connection: &StoredConnection, at_provider: AtProvider) -> Result<bool> {
-        let organization = &connection.organization;
-        let filter = AccountFilter { connection_ids: vec![connection.id.clone()], identifier: None };
-        let mut rows = self.rows.store.accounts(organization.as_str(), &filter, None, TOGETHER + 1).await?;
-        let is_last = rows.len() <= TOGETHER as usize;
-        rows.truncate(TOGETHER as usize);
-        if !is_last && connection.enabled {
-            // Nobody authorizes meanwhile.
-            let name = ConnectionName::parse(&connection.name)?;
-            self.set_connection_enabled(organization, &name, false).await?;
-            return Ok(false);
-        }
-        let mut changes = Vec::new();
-        let mut gone = Vec::with_capacity(rows.len());
-        for row in rows {
-            let (id, version) = (row.id.clone(), row.version);
-            // One that was edited can be deleted all the same; nothing that it says is sent anywhere.
-            if let Ok(account) = self.rows.read_account(organization, row) {
-                changes.extend(self.removal(connection, &account, at_provider).await?);
-            }
-            changes.push(Change::DeleteAccount { organization: organization.as_str().into(), id: id.clone(), version });
-            gone.push(id);
-        }
-        if is_last {
-            let (organization, id) = (organization.as_str().to_owned(), connection.id.clone());
-            changes.push(Change::RequireNoAccounts { organization: organization.clone(), connection_id: id.clone() });
-            changes.push(Change::DeleteConnection { organization, id, version: connection.version });
-        }
-        if self.rows.store.commit(changes).await? == Commit::Conflict {
-            return Ok(false);
-        }
-        gone.iter().for_each(|id| self.forget_refresh(id));
-        self.revocations_sender.hear();
-        self.announce();
-        Ok(is_last)
     }
 
     /// Enables or disables the connection. A disabled one makes no links and sends no requests; its accounts are kept.

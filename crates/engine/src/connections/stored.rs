@@ -48,7 +48,7 @@ impl Engine {
         }
     }
 
-    pub(super) async fn find_connection(
+    pub(crate) async fn find_connection(
         &self,
         organization: &Organization,
         name: &ConnectionName,

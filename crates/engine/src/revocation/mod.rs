@@ -22,15 +22,6 @@ use crate::{
     time::Timestamp,
 };
 
-/// What becomes of the grant at the provider when its credential is removed here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtProvider {
-    /// It is revoked. Some providers end every grant of the person to the same app with it (Google, GitHub).
-    Revoke,
-    /// It is left to whoever else has it.
-    Leave,
-}
-
 /// How far a revocation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevocationState {

@@ -14,11 +14,10 @@ use tokio::sync::Notify;
 use super::RevocationState;
 use crate::{
     Engine, Error, Result,
-    accounts::Status,
     egress::{Failure, Limits},
     oauth::revocation::{Verdict, verdict},
     refresh::plan,
-    rows::{HeldRequest, REVOCATION, StoredRevocation},
+    rows::{HeldRequest, REVOCATION, Status, StoredRevocation},
     secret::ExposeSecret,
     store::{AccountKey, Change, Commit, ConnectionKey, OutboxRow},
     time::Timestamp,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use onbehalf_engine::{
     accounts::{AccountBy, AccountQuery, AccountRef, Disclosed, Status},
     names::{ConnectionName, Organization},
-    revocation::AtProvider,
+    removal::AtProvider,
     secret::ExposeSecret,
     time::Clock,
 };

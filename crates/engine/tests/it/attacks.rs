@@ -8,7 +8,7 @@ use onbehalf_engine::{
     connect::{Arrival, NewLink, Outcome},
     connections::ConnectionPatch,
     names::Organization,
-    revocation::AtProvider,
+    removal::AtProvider,
     secret::{ExposeSecret, Secret},
 };
 

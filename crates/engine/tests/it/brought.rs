@@ -8,7 +8,7 @@ use onbehalf_engine::{
     accounts::{Account, AccountRef, Brought, BroughtToken, Disclosed, Status, Token},
     names::{ConnectionName, Organization},
     proxy::{Body, ProxyRequest},
-    revocation::AtProvider,
+    removal::AtProvider,
     secret::{ExposeSecret, Secret},
     time::Timestamp,
 };

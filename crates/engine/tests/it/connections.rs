@@ -5,7 +5,7 @@ use onbehalf_engine::{
     accounts::Status,
     connections::{ClientSecrets, ConnectionPatch, Endpoints, Fault, NewConnection},
     names::{ConnectionName, Organization},
-    revocation::AtProvider,
+    removal::AtProvider,
     secret::Secret,
     store::{Change, Commit, FaultRow},
     time::Timestamp,

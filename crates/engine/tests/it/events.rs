@@ -8,7 +8,7 @@ use onbehalf_engine::{
         Status::{self, *},
     },
     events::StatusChange,
-    revocation::AtProvider,
+    removal::AtProvider,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 

@@ -9,7 +9,7 @@ use onbehalf_engine::{
     connect::{Outcome, Submitted},
     connections::{ConnectionPatch, Endpoints},
     names::{ConnectionName, Organization},
-    revocation::AtProvider,
+    removal::AtProvider,
 };
 use tokio::task::JoinHandle;
 

@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use onbehalf_engine::{
-    Engine, Settings, StoreLocation, accounts::Status, revocation::AtProvider, secret::ExposeSecret, store::FlowKey,
+    Engine, Settings, StoreLocation, accounts::Status, removal::AtProvider, secret::ExposeSecret, store::FlowKey,
     vault::KeySource,
 };
 use tempfile::tempdir;

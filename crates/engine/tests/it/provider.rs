@@ -119,6 +119,11 @@ impl Provider {
         token
     }
 
+    /// What the newest token answer brought, whether or not it still works.
+    pub(crate) fn newest_refresh_token(&self) -> String {
+        format!("refresh-{}", self.state().issued)
+    }
+
     /// From now on token requests wait at this gate.
     pub(crate) fn hold_token_requests(&self) -> Arc<Gate> {
         let gate = Arc::new(Gate::default());

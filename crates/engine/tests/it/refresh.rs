@@ -8,7 +8,7 @@ use onbehalf_engine::{
     connections::ConnectionPatch,
     egress::Failure,
     names::{ConnectionName, Organization},
-    revocation::AtProvider,
+    removal::AtProvider,
     secret::{ExposeSecret, Secret},
 };
 

@@ -8,7 +8,7 @@ use onbehalf_engine::{
     connect::Outcome,
     connections::NewConnection,
     names::{ConnectionName, Organization},
-    revocation::AtProvider,
+    removal::AtProvider,
     secret::ExposeSecret,
 };
 use tempfile::tempdir;

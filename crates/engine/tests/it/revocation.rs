@@ -7,7 +7,8 @@ use onbehalf_engine::{
     accounts::{AccountRef, Status},
     egress::Failure,
     names::{ConnectionName, Organization},
-    revocation::{AtProvider, Revocation, RevocationState},
+    removal::AtProvider,
+    revocation::{Revocation, RevocationState},
     secret::ExposeSecret,
 };
 use tempfile::tempdir;
@@ -243,10 +244,15 @@ async fn a_token_on_its_way_is_waited_for_and_revoked() {
     }
     assert!(!deleting.is_finished());
     world.provider.let_token_requests_go();
-    let token = refreshing.await.unwrap().unwrap();
+    let refreshed = refreshing.await.unwrap();
+    let new = world.provider.newest_refresh_token();
+    // Whoever asked for it is told what holds when it is read: the token, or that the account is gone.
+    match refreshed {
+        Ok(token) => assert_eq!(token.refresh_token.unwrap().expose_secret(), new),
+        Err(error) => assert_eq!(error.code(), "CONNECTED_ACCOUNT_NOT_FOUND"),
+    }
     deleting.await.unwrap().unwrap();
     once(&world.engine, is_over).await;
-    let new = token.refresh_token.unwrap().expose_secret().to_owned();
     assert_ne!(new, old);
     assert_eq!(asked(&world)[0], ("refresh_token".into(), new));
 }
