@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::{
     Error, Result,
+    audit::{Disclosures, Linker},
     catalogue::{Catalogue, url::Loopback},
     connections::{NewConnection, declared, fault::FaultMemory, secret_choice::SecretsInUse},
     egress::{
@@ -91,6 +92,8 @@ pub struct Engine {
     pub(crate) revocations_sender: Sender,
     /// Slots of journals whose entries no key of ours opens.
     unreadable: Mutex<Vec<Slot>>,
+    pub(crate) linker: Linker,
+    pub(crate) disclosures: Disclosures,
     pub(crate) subscribers: Subscribers,
     /// Rings when an account changes.
     pub(crate) changed: Notify,
@@ -178,6 +181,8 @@ impl Engine {
             refresher: Refresher::default(),
             revocations_sender: Sender::default(),
             unreadable: Mutex::default(),
+            linker: Linker::default(),
+            disclosures: Disclosures::default(),
             subscribers: Subscribers::default(),
             changed: Notify::new(),
             closing: CancellationToken::new(),
@@ -190,6 +195,9 @@ impl Engine {
             engine.patrol();
         }
         engine.send_revocations();
+        // What an earlier process has left, too.
+        engine.linker.hear();
+        engine.go_on_linking();
         if settings.refresh.background {
             engine.refresh_in_background();
         }

@@ -7,8 +7,8 @@
 //! # The rooms
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
-//! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`] and [`proxy`], which are the calls on [`Engine`];
-//! [`events`] tells of what they change.
+//! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`] and [`proxy`], which are the calls
+//! on [`Engine`]; [`audit`] keeps what they do on record, and [`events`] tells of it.
 //!
 //! # One authorization, from call to sealed token
 //! 1. [`Engine::authorization_link`] finds the connection (`stored_connection`), checks that it can authorize
@@ -31,6 +31,7 @@
 //! the credential is held as in 4 or stored as in 6. [`Engine::update_account`] takes one that the app brings.
 
 pub mod accounts;
+pub mod audit;
 pub mod catalogue;
 pub mod connect;
 pub mod connections;

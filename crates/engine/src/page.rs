@@ -27,11 +27,16 @@ pub(crate) fn read_token(token: &str) -> Result<String> {
         .ok_or_else(|| Error::invalid("pageToken", "must be the `nextPageToken` of the page before"))
 }
 
+/// The page token that stands for a key.
+pub(crate) fn write_token(key: &str) -> String {
+    BASE64URL_NOPAD.encode(key.as_bytes())
+}
+
 /// Cuts `rows`, read with one to spare, to a page of `size`.
 pub(crate) fn cut<T>(mut rows: Vec<T>, size: u32, key: impl Fn(&T) -> &str) -> Page<T> {
     let size = size as usize;
     let more = rows.len() > size;
     rows.truncate(size);
-    let next = rows.last().filter(|_| more).map(|row| BASE64URL_NOPAD.encode(key(row).as_bytes()));
+    let next = rows.last().filter(|_| more).map(|row| write_token(key(row)));
     Page { rows, next }
 }

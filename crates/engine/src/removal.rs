@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crate::{
     Engine, Result,
     accounts::{Account, AccountRef},
+    audit::Action,
     names::{ConnectionName, Organization},
-    rows::{StoredAccount, StoredConnection},
+    rows::{RecordFacts, StoredAccount, StoredConnection},
     store::{AccountFilter, Change, Commit},
 };
 
@@ -37,6 +38,8 @@ impl Engine {
             let (connection, stored) = self.stored_account(account).await?;
             let mut changes = self.removal(&connection, &stored, at_provider).await?;
             let id = stored.id.clone();
+            let of = RecordFacts::of_account(&stored);
+            changes.push(self.record(&stored.organization, Action::AccountDeleted, &of)?);
             changes.push(Change::DeleteAccount {
                 organization: stored.organization.as_str().into(),
                 id: stored.id,
@@ -64,7 +67,9 @@ impl Engine {
         self.ensure_open()?;
         loop {
             let (connection, mut stored) = self.stored_account(account).await?;
-            let with = self.removal(&connection, &stored, at_provider).await?;
+            let mut with = self.removal(&connection, &stored, at_provider).await?;
+            let of = RecordFacts::of_account(&stored);
+            with.push(self.record(&stored.organization, Action::AccountDisconnected, &of)?);
             stored.disconnect();
             stored.updated_at = self.clock.now();
             if self.commit_account(&stored, with).await? == Commit::Applied {
@@ -121,10 +126,14 @@ impl Engine {
             if let Ok(account) = self.rows.read_account(organization, row) {
                 changes.extend(self.removal(connection, &account, at_provider).await?);
             }
+            let of = RecordFacts { account_id: Some(id.clone()), ..RecordFacts::of_connection(connection) };
+            changes.push(self.record(organization, Action::AccountDeleted, &of)?);
             changes.push(Change::DeleteAccount { organization: organization.as_str().into(), id: id.clone(), version });
             gone.push(id);
         }
         if is_last {
+            let of = RecordFacts::of_connection(connection);
+            changes.push(self.record(organization, Action::ConnectionDeleted, &of)?);
             let (organization, id) = (organization.as_str().to_owned(), connection.id.clone());
             changes.push(Change::RequireNoAccounts { organization: organization.clone(), connection_id: id.clone() });
             changes.push(Change::DeleteConnection { organization, id, version: connection.version });

@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     Engine, Error, Result,
+    audit::Action,
     connections::{check::check_scopes, registration::Setup},
     names::{ConnectionName, Identifier, Organization},
     oauth::token_response::is_token,
-    rows::{Credential, StoredAccount, StoredConnection, Tokens},
+    rows::{Credential, RecordFacts, StoredAccount, StoredConnection, Tokens},
     secret::{ExposeSecret, Secret},
     store::{AccountKey, Commit},
     time::Timestamp,
@@ -133,7 +134,9 @@ impl Engine {
             account.facts.provider_account_id = None;
             account.facts.provider_account_label = None;
             self.put_grant(&mut account, &grant).await?;
-            if self.commit_account(&account, vec![require(&connection)]).await? == Commit::Applied {
+            let of = RecordFacts::of_account(&account);
+            let record = self.record(&account.organization, Action::CredentialBrought, &of)?;
+            if self.commit_account(&account, vec![require(&connection), record]).await? == Commit::Applied {
                 tracing::info!(account.id = %account.id, "an account was given another credential");
                 return Ok(self.account_view(&connection, &account));
             }

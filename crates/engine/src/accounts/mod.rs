@@ -160,6 +160,7 @@ impl Engine {
         }
         match self.fresh(&connection, stored, Need::ValidFor(Duration::ZERO)).await {
             Ok((stored, credential)) => {
+                self.record_disclosure(&stored).await?;
                 let disclosed = match credential {
                     Credential::Tokens(tokens) => Disclosed::Token(token_of(&stored, tokens)),
                     Credential::Fields(fields) => Disclosed::Fields(fields),
@@ -182,7 +183,10 @@ impl Engine {
         let (connection, stored) = self.stored_account(account).await?;
         let (stored, credential) = self.fresh(&connection, stored, Need::ValidFor(min_validity)).await?;
         match credential {
-            Credential::Tokens(tokens) => Ok(token_of(&stored, tokens)),
+            Credential::Tokens(tokens) => {
+                self.record_disclosure(&stored).await?;
+                Ok(token_of(&stored, tokens))
+            }
             Credential::Fields(_) => Err(Error::NotSupported {
                 what: format!(
                     "`getToken` on connection `{}`, whose accounts hold a key and no token (`getConnectedAccount` returns it),",

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{Account, AccountBy, AccountRef, Status, grant::require};
 use crate::{
     Engine, Error, Result,
+    audit::Action,
     names::{Identifier, Organization},
-    rows::{AccountFacts, StoredAccount, StoredConnection},
+    rows::{AccountFacts, RecordFacts, StoredAccount, StoredConnection},
     store::{AccountKey, Change, Commit},
 };
 
@@ -82,7 +83,12 @@ impl Engine {
         connection: &StoredConnection,
         account: &mut StoredAccount,
     ) -> Result<Commit> {
-        let with = if account.cell.is_some() { vec![require(connection)] } else { Vec::new() };
+        let of = || RecordFacts::of_account(account).named(&account.identifier);
+        let mut with = vec![self.record(&account.organization, Action::AccountCreated, &of())?];
+        if account.cell.is_some() {
+            with.push(self.record(&account.organization, Action::CredentialBrought, &of())?);
+            with.push(require(connection));
+        }
         let commit = self.commit_account(account, with).await?;
         if commit == Commit::Applied {
             account.version += 1;
@@ -94,6 +100,10 @@ impl Engine {
     /// account goes this way, so that those who wait or listen hear of it.
     pub(crate) async fn commit_account(&self, account: &StoredAccount, mut with: Vec<Change>) -> Result<Commit> {
         let row = self.rows.write_account(account)?;
+        if account.status == Status::Expired && account.before.is_none_or(|(before, _)| before != Status::Expired) {
+            let of = RecordFacts::of_account(account).failed(account.facts.reason.as_deref());
+            with.push(self.record(&account.organization, Action::AccountExpired, &of)?);
+        }
         with.push(if account.version == 0 { Change::InsertAccount(row) } else { Change::ReplaceAccount(row) });
         let _turn = self.subscribers.turn(account).await;
         let commit = self.rows.store.commit(with).await?;

@@ -9,13 +9,14 @@ use url::Url;
 use super::{Arrival, Return, VERIFICATION_LIFE, exchange::Code, grant::check_newest, hash, start::hex};
 use crate::{
     Engine, Error, Result,
+    audit::Action,
     catalogue::schema::{Keep, Method},
     oauth::{
         callback::{Answer, Callback},
         issuer::{IssuerSupport, check_issuer},
     },
     route,
-    rows::{FlowStatus, Held, StoredFlow},
+    rows::{FlowStatus, Held, RecordFacts, StoredFlow},
     secret::ExposeSecret,
     store::{Change, Commit, FlowKey},
 };
@@ -113,7 +114,8 @@ impl Engine {
             account.facts.verifying_until = Some(returned.expires_at);
             account.updated_at = self.clock.now();
             let returned = Change::ReplaceFlow(self.rows.write_flow(&returned, Some(&held)).await?);
-            if self.commit_account(&account, vec![returned]).await? == Commit::Applied {
+            let record = self.record(&flow.organization, Action::FlowReturned, &RecordFacts::of_flow(flow))?;
+            if self.commit_account(&account, vec![returned, record]).await? == Commit::Applied {
                 break;
             }
             // The account may have been refreshed at this moment; the flow is this caller's, or another's for good.

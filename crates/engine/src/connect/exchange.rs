@@ -139,7 +139,7 @@ impl Engine {
         let mut flow = flow.clone();
         flow.status = FlowStatus::Exchanging;
         flow.expires_at = self.clock.now().plus(EXCHANGE_LIFE);
-        if self.advance(&flow, None).await? == Commit::Conflict {
+        if self.advance(&flow, None, None).await? == Commit::Conflict {
             return Err(Error::FlowNotFound);
         }
         flow.version += 1;

@@ -6,7 +6,8 @@ use super::callback::failed;
 use crate::{
     Engine, Error, Result,
     accounts::grant::{Grant, require},
-    rows::{Credential, FlowStatus, StoredAccount, StoredFlow},
+    audit::Action,
+    rows::{Credential, FlowStatus, RecordFacts, StoredAccount, StoredFlow},
     store::{Change, Commit},
 };
 
@@ -32,7 +33,8 @@ impl Engine {
             completed.status = FlowStatus::Completed;
             completed.expires_at = self.clock.now();
             let completed = Change::ReplaceFlow(self.rows.write_flow(&completed, None).await?);
-            let mut with = vec![require(&connection), completed];
+            let record = self.record(&flow.organization, Action::AccountAuthorized, &RecordFacts::of_flow(flow))?;
+            let mut with = vec![require(&connection), completed, record];
             if carries_over {
                 let (organization, account_id) = (account.organization.as_str().into(), account.id.clone());
                 with.push(Change::RequireNoLease { organization, account_id });

@@ -8,10 +8,11 @@ use super::{Asks, FormField, LINK_LIFE, Link, LinkPage, NewLink, REMEMBERED, has
 use crate::{
     Engine, Error, Result, UserVerification,
     accounts::{Account, AccountBy, AccountRef},
+    audit::Action,
     catalogue::field::{Field, Options},
     connections::{check::check_scopes, registration::Setup},
     names::Organization,
-    rows::{FlowFacts, FlowStatus, StoredAccount, StoredConnection, StoredFlow},
+    rows::{FlowFacts, FlowStatus, RecordFacts, StoredAccount, StoredConnection, StoredFlow},
     secret::{ExposeSecret, Secret},
     store::{Change, Commit, FlowKey},
 };
@@ -155,7 +156,8 @@ impl Engine {
             version: 0,
         };
         let row = self.rows.write_flow(&flow, None).await?;
-        let changes = vec![Change::ForgetFlows { before: now.minus(REMEMBERED) }, Change::InsertFlow(row)];
+        let record = self.record(&flow.organization, Action::LinkCreated, &RecordFacts::of_flow(&flow))?;
+        let changes = vec![Change::ForgetFlows { before: now.minus(REMEMBERED) }, Change::InsertFlow(row), record];
         match self.rows.store.commit(changes).await? {
             Commit::Applied => {
                 tracing::info!(flow.id = %flow.id, account.id = %account.id, "a link was made");

@@ -29,8 +29,9 @@ use url::Url;
 use crate::{
     Engine, Error, Result,
     accounts::AccountRef,
+    audit::Action,
     catalogue::field::{Complaint, FieldKind},
-    rows::{FlowStatus, Held, StoredFlow},
+    rows::{FlowStatus, Held, RecordFacts, StoredFlow},
     secret::Secret,
     store::{Change, Commit},
     time::Timestamp,
@@ -245,9 +246,13 @@ fn hash(secret: &str) -> Vec<u8> {
 
 impl Engine {
     /// Writes the flow's next state, holding `held` and nothing else. Whether this caller was the one to do so.
-    async fn advance(&self, flow: &StoredFlow, held: Option<&Held>) -> Result<Commit> {
-        let row = self.rows.write_flow(flow, held).await?;
-        self.rows.store.commit(vec![Change::ReplaceFlow(row)]).await
+    async fn advance(&self, flow: &StoredFlow, held: Option<&Held>, recorded: Option<Action>) -> Result<Commit> {
+        let mut changes = vec![Change::ReplaceFlow(self.rows.write_flow(flow, held).await?)];
+        if let Some(action) = recorded {
+            let of = RecordFacts::of_flow(flow).failed(flow.facts.failure.as_deref().map(str::to_lowercase).as_deref());
+            changes.push(self.record(&flow.organization, action, &of)?);
+        }
+        self.rows.store.commit(changes).await
     }
 
     /// Ends the flow and destroys what it held. A flow that someone else has moved on meanwhile is theirs.
@@ -255,7 +260,7 @@ impl Engine {
         flow.status = status;
         flow.expires_at = self.clock.now();
         flow.facts.failure = Some(error.code().into());
-        let ended = self.advance(&flow, None).await?;
+        let ended = self.advance(&flow, None, Some(Action::FlowFailed)).await?;
         if ended == Commit::Applied {
             tracing::info!(flow.id = %flow.id, code = error.code(), %error, "an authorization ended");
         }

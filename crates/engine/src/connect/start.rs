@@ -3,6 +3,7 @@
 use super::{FlowCookie, LINK_LIFE, Started, hash};
 use crate::{
     Engine, Error, Result,
+    audit::Action,
     oauth::{self, authorize, pkce},
     rows::{FlowStatus, Held},
     secret::ExposeSecret,
@@ -38,7 +39,7 @@ impl Engine {
         flow.facts.grants = account.facts.grants;
         flow.expires_at = self.clock.now().plus(LINK_LIFE);
         let held = Held { verifier: verifier.as_ref().map(|verifier| verifier.secret().clone()), ..Held::default() };
-        match self.advance(&flow, Some(&held)).await? {
+        match self.advance(&flow, Some(&held), Some(Action::FlowStarted)).await? {
             Commit::Applied => Ok(Started { authorize_url, cookie }),
             Commit::Conflict => Err(Error::LinkUsed),
         }

@@ -14,6 +14,7 @@ use super::{Submitted, VERIFICATION_LIFE, callback::failed};
 use crate::{
     Engine, Error, Result,
     accounts::grant::Grant,
+    audit::Action,
     connections::registration::Setup,
     rows::{Credential, FlowStatus, Held, StoredAccount, StoredFlow, Submission},
     secret::Secret,
@@ -98,7 +99,7 @@ impl Engine {
         // What works with this connector and these settings is stored for them, or not at all.
         flow.facts.registration = Some(setup.binding());
         flow.facts.grants = account.facts.grants;
-        match self.advance(&flow, None).await? {
+        match self.advance(&flow, None, Some(Action::FlowStarted)).await? {
             Commit::Applied => flow.version += 1,
             Commit::Conflict => return Err(Error::LinkUsed),
         }
@@ -148,7 +149,7 @@ impl Engine {
     /// Lets the person try another credential.
     async fn give_back(&self, mut flow: StoredFlow) -> Result<Commit> {
         flow.facts.trying_until = None;
-        self.advance(&flow, None).await
+        self.advance(&flow, None, None).await
     }
 
     /// Ends a link with which as many credentials were tried as may be. What its person is told.

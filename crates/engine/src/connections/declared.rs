@@ -11,9 +11,10 @@ use zeroize::Zeroizing;
 use super::{ClientSecrets, NewConnection, registration::digest_of};
 use crate::{
     Engine, Error, Result,
+    audit::Action,
     catalogue::schema::Connector,
     names::{ConnectionName, Organization},
-    rows::StoredConnection,
+    rows::{RecordFacts, StoredConnection},
     secret::ExposeSecret,
     store::{Change, Commit, ConnectionKey},
 };
@@ -32,9 +33,11 @@ impl Engine {
                 None => self.insert_connection(&wanted).await?,
                 Some(stored) if stored.secrets.declaration == wanted.secrets.declaration => Commit::Applied,
                 Some(stored) => {
-                    let row =
-                        self.rows.write_connection(&brought_up_to_date(Arc::unwrap_or_clone(stored), wanted)).await?;
-                    self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await?
+                    let connection = brought_up_to_date(Arc::unwrap_or_clone(stored), wanted);
+                    let of = RecordFacts::of_connection(&connection);
+                    let record = self.record(organization, Action::ConnectionUpdated, &of)?;
+                    let row = self.rows.write_connection(&connection).await?;
+                    self.rows.store.commit(vec![Change::ReplaceConnection(row), record]).await?
                 }
             };
             if commit == Commit::Applied {

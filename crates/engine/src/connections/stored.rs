@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{Connection, ConnectionPatch, NewConnection};
 use crate::{
     Engine, Error, Result,
+    audit::Action,
     catalogue::schema::{Connector, Method},
     names::{ConnectionName, Organization},
-    rows::{ConnectionConfig, ConnectionSecrets, StoredConnection},
+    rows::{ConnectionConfig, ConnectionSecrets, RecordFacts, StoredConnection},
     store::{Change, Commit, ConnectionKey},
 };
 
@@ -25,7 +26,9 @@ impl Engine {
             change(self, &mut connection)?;
             connection.updated_at = self.clock.now();
             let row = self.rows.write_connection(&connection).await?;
-            if self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await? == Commit::Applied {
+            let of = RecordFacts::of_connection(&connection);
+            let record = self.record(organization, Action::ConnectionUpdated, &of)?;
+            if self.rows.store.commit(vec![Change::ReplaceConnection(row), record]).await? == Commit::Applied {
                 // What the provider had against the app, it had against another version.
                 return Ok(self.view(&connection, None));
             }
@@ -70,7 +73,9 @@ impl Engine {
 
     pub(crate) async fn insert_connection(&self, connection: &StoredConnection) -> Result<Commit> {
         let row = self.rows.write_connection(connection).await?;
-        self.rows.store.commit(vec![Change::InsertConnection(row)]).await
+        let of = RecordFacts::of_connection(connection).named(&connection.name);
+        let record = self.record(&connection.organization, Action::ConnectionCreated, &of)?;
+        self.rows.store.commit(vec![Change::InsertConnection(row), record]).await
     }
 
     /// A connection that is not in the store yet, checked against its connector.

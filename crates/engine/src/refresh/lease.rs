@@ -23,8 +23,9 @@ use super::{
 use crate::{
     Engine, Error, Result,
     accounts::Status,
+    audit::Action,
     names::Organization,
-    rows::StoredAccount,
+    rows::{RecordFacts, StoredAccount},
     store::{AccountKey, Change, Commit, LeaseRow},
 };
 
@@ -153,7 +154,13 @@ impl Engine {
             let found = account.clone();
             change(&mut account);
             account.facts.request_epoch = account.facts.request_epoch.max(epoch);
-            let with = with.iter().cloned().chain([release(&account, epoch)]).collect();
+            let mut with: Vec<_> = with.iter().cloned().chain([release(&account, epoch)]).collect();
+            let has_failed = account.facts.failed_refreshes != found.facts.failed_refreshes
+                || account.facts.last_refresh_error != found.facts.last_refresh_error;
+            if has_failed {
+                let of = RecordFacts::of_account(&account).failed(account.facts.last_refresh_error.as_deref());
+                with.push(self.record(organization, Action::RefreshFailed, &of)?);
+            }
             let commit = if account == found {
                 self.rows.store.commit(with).await?
             } else {

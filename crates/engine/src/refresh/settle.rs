@@ -13,6 +13,7 @@ use super::{LEAST_VALIDITY, lease::release, plan, reauthorization};
 use crate::{
     Engine, Error, Result,
     accounts::Status,
+    audit::Action,
     catalogue::profile::Profile,
     connections::registration::Setup,
     names::Organization,
@@ -20,7 +21,7 @@ use crate::{
         outcome::Outcome,
         token_response::{TokenSet, Unusable},
     },
-    rows::{Credential, StoredAccount, Tokens},
+    rows::{Credential, RecordFacts, StoredAccount, Tokens},
     secret::Secret,
     store::{AccountKey, Change, Commit},
     time::Timestamp,
@@ -272,9 +273,10 @@ impl Engine {
             change(&mut account, &mut own);
             self.rows.seal_credential(&mut account, &Credential::Tokens(own), epoch).await?;
             account.updated_at = self.clock.now();
-            if self.commit_account(&account, with.iter().cloned().chain([release(&account, epoch)]).collect()).await?
-                == Commit::Applied
-            {
+            let of = RecordFacts::of_account(&account).failed(account.facts.last_refresh_error.as_deref());
+            let record = self.record(&organization, Action::TokenRefreshed, &of)?;
+            let with = with.iter().cloned().chain([release(&account, epoch), record]).collect();
+            if self.commit_account(&account, with).await? == Commit::Applied {
                 return Ok(());
             }
             match self.rows.account(&account.organization, AccountKey::Id(&account.id)).await? {

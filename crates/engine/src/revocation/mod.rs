@@ -13,10 +13,14 @@ use indexmap::IndexMap;
 pub(crate) use self::sender::Sender;
 use crate::{
     Engine, Error, Result,
+    audit::Action,
     connections::registration::Setup,
     names::Organization,
     page::{self, Page},
-    rows::{Credential, HeldRequest, REVOCATION, RevocationFacts, StoredAccount, StoredConnection, StoredRevocation},
+    rows::{
+        Credential, HeldRequest, REVOCATION, RecordFacts, RevocationFacts, StoredAccount, StoredConnection,
+        StoredRevocation,
+    },
     secret::Secret,
     store::Change,
     time::Timestamp,
@@ -155,7 +159,10 @@ impl Engine {
             organization: account.organization.as_str().into(),
             account_id: account.id.clone(),
         };
-        Ok(vec![no_lease, Change::InsertOutbox(self.rows.write_revocation(&revocation, &requests).await?)])
+        let of = RecordFacts { revocation_id: Some(revocation.id.clone()), ..RecordFacts::of_account(account) }
+            .failed(revocation.facts.last_error.as_deref());
+        let record = self.record(&account.organization, Action::RevocationLeft, &of)?;
+        Ok(vec![no_lease, Change::InsertOutbox(self.rows.write_revocation(&revocation, &requests).await?), record])
     }
 
     /// The requests, or why none can be made, in a word; nothing where no grant is to be revoked. What a person entered was

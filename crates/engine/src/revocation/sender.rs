@@ -14,10 +14,11 @@ use tokio::sync::Notify;
 use super::RevocationState;
 use crate::{
     Engine, Error, Result,
+    audit::Action,
     egress::{Failure, Limits},
     oauth::revocation::{Verdict, verdict},
     refresh::plan,
-    rows::{HeldRequest, REVOCATION, Status, StoredRevocation},
+    rows::{HeldRequest, REVOCATION, RecordFacts, Status, StoredRevocation},
     secret::ExposeSecret,
     store::{AccountKey, Change, Commit, ConnectionKey, OutboxRow},
     time::Timestamp,
@@ -150,6 +151,15 @@ impl Engine {
         if revocation.next_try.is_none() {
             // Those that were over long ago go with the newest.
             changes.push(Change::ForgetOutbox { before: revocation.updated_at.minus(KEPT) });
+            let accepted = RevocationState::Accepted.as_str();
+            let of = RecordFacts {
+                connection_id: Some(revocation.connection_id.clone()),
+                account_id: Some(revocation.account_id.clone()),
+                revocation_id: Some(revocation.id.clone()),
+                ..RecordFacts::default()
+            }
+            .failed(Some(&*revocation.status).filter(|status| *status != accepted));
+            changes.push(self.record(&revocation.organization, Action::RevocationEnded, &of)?);
         }
         let commit = self.rows.store.commit(changes).await?;
         revocation.version += 1;

@@ -9,6 +9,7 @@ mod client_secrets;
 mod connection;
 mod credential;
 mod flow;
+mod record;
 mod revocation;
 
 use std::{
@@ -23,6 +24,7 @@ pub use connection::Endpoints;
 pub(crate) use connection::{ConnectionConfig, ConnectionSecrets, StoredConnection};
 pub(crate) use credential::{Credential, Tokens};
 pub(crate) use flow::{FlowFacts, FlowStatus, Held, Owner, StoredFlow, Submission};
+pub(crate) use record::{RecordFacts, RecordsHead, StoredRecord};
 pub(crate) use revocation::{HeldRequest, REVOCATION, RevocationFacts, StoredRevocation};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;

@@ -1,6 +1,8 @@
 //! What is written to a store: changes, and what becomes of a commit of them.
 
-use super::row::{AccountRow, ConnectionRow, DataKeyRow, FaultRow, FlowRow, LeaseRow, Meta, OutboxRow};
+use super::row::{
+    AccountRow, ConnectionRow, DataKeyRow, FaultRow, FlowRow, LeaseRow, Meta, OutboxRow, RecordRow, RecordsHeadRow,
+};
 use crate::time::Timestamp;
 
 /// One part of a commit.
@@ -122,6 +124,26 @@ pub enum Change {
         /// The moment.
         before: Timestamp,
     },
+    /// Adds a record of what this commit does, which has no place in the chain yet.
+    InsertRecord {
+        /// The record.
+        row: RecordRow,
+        /// Whether the commit waits for the disk for its sake: what it tells of is done when it is durable.
+        durable: bool,
+    },
+    /// Gives a record its place in the chain. Conflicts when it has one already.
+    LinkRecord {
+        /// Whose.
+        organization: String,
+        /// The record's id.
+        id: String,
+        /// Its number.
+        number: i64,
+        /// Ties it to the record before.
+        link: Vec<u8>,
+    },
+    /// Moves the end of the chain. Conflicts when somebody else has moved it.
+    MoveRecordsHead(RecordsHeadRow),
     /// Adds a flow. Conflicts when its id or one of its hashes is taken, or there is no such account.
     InsertFlow(FlowRow),
     /// Overwrites a flow.
@@ -148,13 +170,17 @@ impl Change {
     pub(crate) fn waits_for_disk(&self) -> bool {
         match self {
             Self::InsertFlow(flow) => flow.held.is_some(),
+            Self::InsertRecord { durable, .. } => *durable,
             // Undone, they are taken to be under way still, which costs a wait.
             Self::ForgetFlows { .. }
             | Self::ForgetOutbox { .. }
             | Self::ReleaseLease { .. }
             | Self::SetFault(_)
             | Self::PostponeFault { .. }
-            | Self::ClearFault { .. } => false,
+            | Self::ClearFault { .. }
+            // Linked again then, in the same order.
+            | Self::LinkRecord { .. }
+            | Self::MoveRecordsHead(_) => false,
             _ => true,
         }
     }

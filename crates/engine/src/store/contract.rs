@@ -38,6 +38,7 @@ macro_rules! keeps_the_contract {
             lanes_and_what_is_due_are_found_across_organizations
             a_fault_is_postponed_by_one
             what_is_to_be_sent_is_found_when_due_and_forgotten_when_over
+            records_are_linked_once_and_by_one
             a_connection_without_accounts_is_one_while_that_is_required
             the_version_changes_when_another_instance_commits
         }
@@ -548,6 +549,60 @@ pub(super) async fn the_version_changes_when_another_instance_commits(place: &im
     let before = second.version().await.unwrap();
     fill(&*first).await;
     assert!(second.version().await.unwrap() != before);
+}
+
+pub(super) fn record(id: &str, organization: &str) -> RecordRow {
+    RecordRow {
+        organization: organization.into(),
+        id: id.into(),
+        action: "link.created".into(),
+        facts: "{}".into(),
+        at: at(1),
+        number: None,
+        link: None,
+        mac: vec![8; 32],
+    }
+}
+
+pub(super) async fn records_are_linked_once_and_by_one(place: &dyn Place) {
+    let store = place.open().await;
+    let add = |id: &str, organization: &str| Change::InsertRecord { row: record(id, organization), durable: true };
+    let link = |id: &str, organization: &str, number| Change::LinkRecord {
+        organization: organization.into(),
+        id: id.into(),
+        number,
+        link: vec![9; 32],
+    };
+    let head = |number, version| {
+        Change::MoveRecordsHead(RecordsHeadRow { number, link: vec![9; 32], version, mac: vec![7; 32] })
+    };
+    let commit = async |changes| store.commit(changes).await.unwrap();
+    let ids = |rows: Vec<RecordRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+    assert_eq!(store.records_head().await.unwrap(), None);
+    assert_eq!(commit(vec![add("rec_2", "one"), add("rec_1", "two"), add("rec_3", "one")]).await, Commit::Applied);
+    assert_eq!(commit(vec![add("rec_2", "one")]).await, Commit::Conflict);
+    assert_eq!(ids(store.records_unlinked(2).await.unwrap()), ["rec_1", "rec_2"]);
+    assert_eq!(store.records_unlinked(9).await.unwrap()[0], record("rec_1", "two"));
+    assert!(store.chain(0, 9).await.unwrap().is_empty());
+    let first = vec![head(2, 1), link("rec_1", "two", 1), link("rec_2", "one", 2)];
+    assert_eq!(commit(first.clone()).await, Commit::Applied);
+    // Whoever comes second has seen another end.
+    assert_eq!(commit(first).await, Commit::Conflict);
+    assert_eq!(commit(vec![head(3, 2), link("rec_2", "one", 3)]).await, Commit::Conflict, "it has its place");
+    assert_eq!(commit(vec![head(3, 3), link("rec_3", "one", 3)]).await, Commit::Conflict);
+    assert_eq!(commit(vec![head(3, 2), link("rec_3", "two", 3)]).await, Commit::Conflict, "it is another's");
+    assert_eq!(commit(vec![head(3, 2), link("rec_3", "one", 2)]).await, Commit::Conflict, "the place is taken");
+    assert_eq!(commit(vec![head(3, 2), link("rec_3", "one", 3)]).await, Commit::Applied);
+    assert!(store.records_unlinked(9).await.unwrap().is_empty());
+    assert_eq!(ids(store.chain(1, 9).await.unwrap()), ["rec_2", "rec_3"]);
+    assert_eq!(ids(store.chain(0, 1).await.unwrap()), ["rec_1"]);
+    assert_eq!(ids(store.records("one", 0, 9).await.unwrap()), ["rec_2", "rec_3"]);
+    assert_eq!(ids(store.records("one", 2, 9).await.unwrap()), ["rec_3"]);
+    assert_eq!(ids(store.records("two", 0, 9).await.unwrap()), ["rec_1"]);
+    let last = store.records_head().await.unwrap().unwrap();
+    assert_eq!((last.number, last.version), (3, 2));
+    let linked = RecordRow { number: Some(1), link: Some(vec![9; 32]), ..record("rec_1", "two") };
+    assert_eq!(store.records("two", 0, 1).await.unwrap(), [linked]);
 }
 
 pub(super) fn message(id: &str, organization: &str, next_try: Option<i64>) -> OutboxRow {

@@ -22,7 +22,7 @@ pub use self::{
     change::{Change, Commit},
     row::{
         AccountFilter, AccountKey, AccountRow, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowKey,
-        FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows,
+        FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow,
     },
 };
 use crate::{Result, time::Timestamp};
@@ -92,6 +92,18 @@ pub trait Store: Send + Sync + 'static {
         after: Option<(Timestamp, &str, &str)>,
         limit: u32,
     ) -> Result<Vec<OutboxRow>>;
+
+    /// At most `limit` records of an organization that have a place in the chain, in its order, after this number.
+    async fn records(&self, organization: &str, after: i64, limit: u32) -> Result<Vec<RecordRow>>;
+
+    /// At most `limit` records of the chain, which is one for all organizations, after this number: to check its links.
+    async fn chain(&self, after: i64, limit: u32) -> Result<Vec<RecordRow>>;
+
+    /// At most `limit` records that have no place in the chain yet, of all organizations, the oldest first.
+    async fn records_unlinked(&self, limit: u32) -> Result<Vec<RecordRow>>;
+
+    /// Where the chain ends; nothing while it has no record.
+    async fn records_head(&self) -> Result<Option<RecordsHeadRow>>;
 
     /// The time on the store's clock, by which leases end: one for all processes that share the store, and one that is
     /// never set.

@@ -209,6 +209,40 @@ pub struct OutboxRow {
     pub mac: Vec<u8>,
 }
 
+/// What was done, and what came of it. It is never changed, but for its place in the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRow {
+    /// Whose; the first part of the key.
+    pub organization: String,
+    /// Unique, and in the order in which a process makes them; the second part of the key.
+    pub id: String,
+    /// What was done, in the words of `audit`.
+    pub action: String,
+    /// To whom, in whose course, and what came of it, as JSON.
+    pub facts: String,
+    /// When, on the clock of whoever did it.
+    pub at: Timestamp,
+    /// Its place in the chain, counted from one without a gap; nothing until it has one.
+    pub number: Option<i64>,
+    /// Ties it to the record before.
+    pub link: Option<Vec<u8>>,
+    /// The codec's MAC over the columns but for the place.
+    pub mac: Vec<u8>,
+}
+
+/// Where the chain of records ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordsHeadRow {
+    /// The number of the last record.
+    pub number: i64,
+    /// Its link.
+    pub link: Vec<u8>,
+    /// Grows by one with every write.
+    pub version: i64,
+    /// The codec's MAC over the columns.
+    pub mac: Vec<u8>,
+}
+
 /// How a connection is found.
 #[derive(Debug, Clone, Copy)]
 pub enum ConnectionKey<'a> {

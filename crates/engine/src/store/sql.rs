@@ -1,6 +1,6 @@
 //! Every statement that reads or writes rows, in one place, so that one test can read them all: each names the
-//! organization, save those that find a flow by a hash, forget what is old, plan refreshes, or send what is due. SQLite and
-//! PostgreSQL take the same text; what is one's alone stands with it (`postgres/sql.rs`).
+//! organization, save those that find a flow by a hash, forget what is old, plan refreshes, send what is due, or link
+//! records. SQLite and PostgreSQL take the same text; what is one's alone stands with it (`postgres/sql.rs`).
 //!
 //! A row's columns are listed in the order of its struct's fields, and the parameters of INSERT and UPDATE are numbered
 //! in that order too, so that one list of values serves both.
@@ -148,6 +148,30 @@ pub(super) const REPLACE_OUTBOX: &str = "UPDATE outbox
 
 pub(super) const FORGET_OUTBOX: &str = "DELETE FROM outbox WHERE next_try IS NULL AND updated_at < ?1";
 
+pub(super) const RECORDS: &str = "SELECT organization, id, action, facts, at, number, link, mac
+    FROM records WHERE organization = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
+
+pub(super) const CHAIN: &str = "SELECT organization, id, action, facts, at, number, link, mac
+    FROM records WHERE number > ?1 ORDER BY number LIMIT ?2";
+
+pub(super) const RECORDS_UNLINKED: &str = "SELECT organization, id, action, facts, at, number, link, mac
+    FROM records WHERE number IS NULL ORDER BY id LIMIT ?1";
+
+pub(super) const INSERT_RECORD: &str = "INSERT INTO records
+    (organization, id, action, facts, at, number, link, mac)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+pub(super) const LINK_RECORD: &str =
+    "UPDATE records SET number = ?3, link = ?4 WHERE organization = ?1 AND id = ?2 AND number IS NULL";
+
+pub(super) const RECORDS_HEAD: &str = "SELECT number, link, version, mac FROM records_head WHERE singleton = 1";
+
+pub(super) const INSERT_RECORDS_HEAD: &str =
+    "INSERT INTO records_head (singleton, number, link, version, mac) VALUES (1, ?1, ?2, ?3, ?4)";
+
+pub(super) const REPLACE_RECORDS_HEAD: &str = "UPDATE records_head SET number = ?1, link = ?2, version = ?3, mac = ?4
+    WHERE singleton = 1 AND version = ?3 - 1";
+
 pub(super) const INSERT_FLOW: &str = "INSERT INTO flows
     (organization, id, connection_id, account_id, status, link_hash, state_hash, nonce_hash, facts, held, expires_at,
         created_at, version, mac)
@@ -202,7 +226,10 @@ pub(super) mod tests {
         assert!(statements.len() >= 24, "the statements were not found");
         for sql in statements {
             let flows = [FLOW_BY_LINK, FLOW_BY_STATE, FLOW_BY_NONCE, FORGET_FLOWS, FORGET_UNVERIFIED];
-            let exempt = [META, INITIALIZE, LANES, OUTBOX_DUE, FORGET_OUTBOX].contains(&sql) || flows.contains(&sql);
+            let chain = [CHAIN, RECORDS_UNLINKED, RECORDS_HEAD, INSERT_RECORDS_HEAD, REPLACE_RECORDS_HEAD];
+            let exempt = [META, INITIALIZE, LANES, OUTBOX_DUE, FORGET_OUTBOX].contains(&sql)
+                || flows.contains(&sql)
+                || chain.contains(&sql);
             let inserts = sql.starts_with("INSERT") && sql.contains("(organization, ");
             // Of a statement with parts, each part must say it.
             let asks = sql.matches("WHERE organization = ?1").count();

@@ -42,6 +42,7 @@ pub struct Vault {
     wrapping: Wrapping,
     rows: hmac::Key,
     journal: Key,
+    chain: hmac::Key,
 }
 
 impl Vault {
@@ -54,6 +55,7 @@ impl Vault {
             wrapping: Wrapping::new(root, store_id),
             rows: row_mac::key(&root.derive(Purpose::Rows, store_id)),
             journal: root.derive(Purpose::Journal, store_id),
+            chain: row_mac::key(&root.derive(Purpose::Chain, store_id)),
         }
     }
 
@@ -119,6 +121,13 @@ impl Vault {
     /// [`IntegrityFailed`](crate::Error::IntegrityFailed).
     pub fn check_row_mac(&self, table: &str, row: &str, columns: &[Column<'_>], mac: &[u8]) -> Result<()> {
         row_mac::verify(&self.rows, table, row, columns, mac)
+    }
+
+    /// Ties a record to the one before it: whoever takes one away, puts one in, or exchanges two, breaks every link that
+    /// follows. `previous` is empty for the first; `mac` is the record's own.
+    pub fn link(&self, previous: &[u8], number: i64, mac: &[u8]) -> [u8; 32] {
+        let columns = [Column::Integer(number), Column::Bytes(previous), Column::Bytes(mac)];
+        row_mac::sign(&self.chain, "records", "", &columns)
     }
 
     /// Seals a journal record for the slot, and whatever else of it must not be exchanged, that `context` names.

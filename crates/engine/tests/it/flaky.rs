@@ -13,7 +13,7 @@ use onbehalf_engine::{
     Error, Result,
     store::{
         AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
-        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store,
+        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
     },
     time::Timestamp,
 };
@@ -128,6 +128,22 @@ impl<S: Store + ?Sized> Store for Flaky<S> {
         limit: u32,
     ) -> Result<Vec<OutboxRow>> {
         self.store.outbox_due(kind, now, after, limit).await
+    }
+
+    async fn records(&self, organization: &str, after: i64, limit: u32) -> Result<Vec<RecordRow>> {
+        there(self.store.records(organization, after, limit)).await
+    }
+
+    async fn chain(&self, after: i64, limit: u32) -> Result<Vec<RecordRow>> {
+        there(self.store.chain(after, limit)).await
+    }
+
+    async fn records_unlinked(&self, limit: u32) -> Result<Vec<RecordRow>> {
+        there(self.store.records_unlinked(limit)).await
+    }
+
+    async fn records_head(&self) -> Result<Option<RecordsHeadRow>> {
+        there(self.store.records_head()).await
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod attacks;
+mod audit;
 mod background;
 mod brought;
 mod connections;

@@ -14,7 +14,7 @@ use onbehalf_engine::{
     Error, Result,
     store::{
         AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
-        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store,
+        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
     },
     time::Timestamp,
 };
@@ -207,6 +207,22 @@ impl Store for SimStore {
         _: u32,
     ) -> Result<Vec<OutboxRow>> {
         Ok(Vec::new())
+    }
+
+    async fn records(&self, _: &str, _: i64, _: u32) -> Result<Vec<RecordRow>> {
+        Ok(Vec::new())
+    }
+
+    async fn chain(&self, _: i64, _: u32) -> Result<Vec<RecordRow>> {
+        Ok(Vec::new())
+    }
+
+    async fn records_unlinked(&self, _: u32) -> Result<Vec<RecordRow>> {
+        Ok(Vec::new())
+    }
+
+    async fn records_head(&self) -> Result<Option<RecordsHeadRow>> {
+        Ok(None)
     }
 
     async fn now(&self) -> Result<Timestamp> {

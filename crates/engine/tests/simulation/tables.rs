@@ -113,6 +113,9 @@ impl Tables {
                 self.faults.remove(&key(&organization, &connection_id));
                 true
             }
+            // Nobody reads them here.
+            Change::InsertRecord { .. } => true,
+            Change::LinkRecord { .. } | Change::MoveRecordsHead(_) => unreachable!("there is nothing to link"),
             Change::ForgetUnverified { .. } | Change::ForgetFlows { .. } | Change::ForgetOutbox { .. } => true,
             Change::InsertFlow(_) | Change::ReplaceFlow(_) => unreachable!("nobody authorizes here"),
             Change::RequireNoAccounts { .. } | Change::InsertOutbox(_) | Change::ReplaceOutbox(_) => {

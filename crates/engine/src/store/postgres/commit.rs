@@ -193,10 +193,13 @@ pub(super) fn scope_of(change: &Change) -> Scope<'_> {
         Change::InsertAccount(row) | Change::ReplaceAccount(row) => Scope::Organization(&row.organization),
         Change::InsertFlow(row) | Change::ReplaceFlow(row) => Scope::Organization(&row.organization),
         Change::InsertOutbox(row) | Change::ReplaceOutbox(row) => Scope::Organization(&row.organization),
+        Change::InsertRecord { row, .. } => Scope::Organization(&row.organization),
+        Change::MoveRecordsHead(_) => Scope::Nobody,
         Change::TakeLease { lease, .. } => Scope::Organization(&lease.organization),
         Change::SetFault(fault) => Scope::Organization(&fault.organization),
         Change::DeleteConnection { organization, .. }
         | Change::RequireConnection { organization, .. }
+        | Change::LinkRecord { organization, .. }
         | Change::DeleteAccount { organization, .. }
         | Change::MarkSent { organization, .. }
         | Change::ReleaseLease { organization, .. }
@@ -275,6 +278,14 @@ fn steps(change: &Change) -> Vec<Step<'_>> {
         Change::InsertOutbox(row) => one(sql::INSERT_OUTBOX, rows::outbox_values(row)),
         Change::ReplaceOutbox(row) => one(sql::REPLACE_OUTBOX, rows::outbox_values(row)),
         Change::ForgetOutbox { before } => any(sql::FORGET_OUTBOX, vec![(*before).into()]),
+        Change::InsertRecord { row, .. } => one(sql::INSERT_RECORD, rows::record_values(row)),
+        Change::LinkRecord { organization, id, number, link } => {
+            one(sql::LINK_RECORD, vec![organization.into(), id.into(), (*number).into(), link.into()])
+        }
+        Change::MoveRecordsHead(head) if head.version == 1 => {
+            one(sql::INSERT_RECORDS_HEAD, rows::records_head_values(head))
+        }
+        Change::MoveRecordsHead(head) => one(sql::REPLACE_RECORDS_HEAD, rows::records_head_values(head)),
         Change::InsertFlow(row) => one(sql::INSERT_FLOW, rows::flow_values(row)),
         Change::ReplaceFlow(row) => one(sql::REPLACE_FLOW, rows::flow_values(row)),
         Change::ForgetUnverified { before } => any(sql::FORGET_UNVERIFIED, vec![(*before).into()]),

@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store,
+    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
 };
 use crate::{
     Error, Result,
@@ -220,6 +220,23 @@ impl Store for PostgresStore {
         let (next_try, organization, id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), "", ""));
         let values = [kind.into(), now.into(), next_try.into(), organization.into(), id.into(), limit.into()];
         self.list(Scope::Across("due"), sql::OUTBOX_DUE, &values, rows::outbox).await
+    }
+
+    async fn records(&self, organization: &str, after: i64, limit: u32) -> Result<Vec<RecordRow>> {
+        let values = [organization.into(), after.into(), limit.into()];
+        self.list(Scope::Organization(organization), sql::RECORDS, &values, rows::record).await
+    }
+
+    async fn chain(&self, after: i64, limit: u32) -> Result<Vec<RecordRow>> {
+        self.list(Scope::Across("chain"), sql::CHAIN, &[after.into(), limit.into()], rows::record).await
+    }
+
+    async fn records_unlinked(&self, limit: u32) -> Result<Vec<RecordRow>> {
+        self.list(Scope::Across("chain"), sql::RECORDS_UNLINKED, &[limit.into()], rows::record).await
+    }
+
+    async fn records_head(&self) -> Result<Option<RecordsHeadRow>> {
+        self.find(Scope::Nobody, sql::RECORDS_HEAD, &[], rows::records_head).await
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     store::{
         AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow,
-        PendingFlows,
+        PendingFlows, RecordRow, RecordsHeadRow,
     },
     time::Timestamp,
 };
@@ -199,6 +199,47 @@ pub(super) fn lane(row: &Row) -> Result<LaneRow> {
 
 pub(super) fn due(row: &Row) -> Result<DueRow> {
     Ok(DueRow { account_id: column(row, 0)?, refresh_at: column(row, 1)? })
+}
+
+pub(super) fn record(row: &Row) -> Result<RecordRow> {
+    Ok(RecordRow {
+        organization: column(row, 0)?,
+        id: column(row, 1)?,
+        action: column(row, 2)?,
+        facts: column(row, 3)?,
+        at: column(row, 4)?,
+        number: column(row, 5)?,
+        link: column(row, 6)?,
+        mac: column(row, 7)?,
+    })
+}
+
+pub(super) fn record_values(row: &RecordRow) -> Vec<Value<'_>> {
+    let RecordRow { organization, id, action, facts, at, number, link, mac } = row;
+    vec![
+        organization.into(),
+        id.into(),
+        action.into(),
+        facts.into(),
+        (*at).into(),
+        number.map_or(Value::NoNumber, Value::Number),
+        link.into(),
+        mac.into(),
+    ]
+}
+
+pub(super) fn records_head(row: &Row) -> Result<RecordsHeadRow> {
+    Ok(RecordsHeadRow {
+        number: column(row, 0)?,
+        link: column(row, 1)?,
+        version: column(row, 2)?,
+        mac: column(row, 3)?,
+    })
+}
+
+pub(super) fn records_head_values(row: &RecordsHeadRow) -> Vec<Value<'_>> {
+    let RecordsHeadRow { number, link, version, mac } = row;
+    vec![(*number).into(), link.into(), (*version).into(), mac.into()]
 }
 
 pub(super) fn outbox(row: &Row) -> Result<OutboxRow> {

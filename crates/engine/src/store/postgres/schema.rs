@@ -17,6 +17,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_leases.sql"),
     include_str!("../migrations/0003_outbox.sql"),
     include_str!("../migrations/0004_walls.postgres.sql"),
+    include_str!("../migrations/0005_records.sql"),
+    include_str!("../migrations/0006_walls_of_records.postgres.sql"),
 ];
 
 /// The version of the schema that this code reads and writes.

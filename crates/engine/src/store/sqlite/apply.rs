@@ -95,6 +95,14 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<bool> {
             connection.prepare_cached(sql::FORGET_OUTBOX)?.execute(params![before])?;
             Ok(true)
         }
+        Change::InsertRecord { row, .. } => write(sql::INSERT_RECORD, &rows::record_values(row)),
+        Change::LinkRecord { organization, id, number, link } => {
+            write(sql::LINK_RECORD, params![organization, id, number, link])
+        }
+        Change::MoveRecordsHead(head) if head.version == 1 => {
+            write(sql::INSERT_RECORDS_HEAD, &rows::records_head_values(head))
+        }
+        Change::MoveRecordsHead(head) => write(sql::REPLACE_RECORDS_HEAD, &rows::records_head_values(head)),
         Change::InsertFlow(row) => write(sql::INSERT_FLOW, &rows::flow_values(row)),
         Change::ReplaceFlow(row) => write(sql::REPLACE_FLOW, &rows::flow_values(row)),
         Change::ForgetUnverified { before } => {

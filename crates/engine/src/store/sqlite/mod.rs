@@ -33,7 +33,7 @@ use rusqlite::{OptionalExtension as _, ToSql, params};
 use self::{open::Opened, readers::Readers, writer::Writer};
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store, sql,
+    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store, sql,
 };
 use crate::{
     Result,
@@ -214,6 +214,22 @@ impl Store for SqliteStore {
     ) -> Result<Vec<OutboxRow>> {
         let (next_try, organization, id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), "", ""));
         self.list(sql::OUTBOX_DUE, params![kind, now, next_try, organization, id, limit], rows::outbox)
+    }
+
+    async fn records(&self, organization: &str, after: i64, limit: u32) -> Result<Vec<RecordRow>> {
+        self.list(sql::RECORDS, params![organization, after, limit], rows::record)
+    }
+
+    async fn chain(&self, after: i64, limit: u32) -> Result<Vec<RecordRow>> {
+        self.list(sql::CHAIN, params![after, limit], rows::record)
+    }
+
+    async fn records_unlinked(&self, limit: u32) -> Result<Vec<RecordRow>> {
+        self.list(sql::RECORDS_UNLINKED, params![limit], rows::record)
+    }
+
+    async fn records_head(&self) -> Result<Option<RecordsHeadRow>> {
+        self.find(sql::RECORDS_HEAD, params![], rows::records_head)
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -8,7 +8,7 @@ use rusqlite::{
 use crate::{
     store::{
         AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow,
-        PendingFlows,
+        PendingFlows, RecordRow, RecordsHeadRow,
     },
     time::Timestamp,
 };
@@ -166,6 +166,33 @@ pub(super) fn lane(row: &Row<'_>) -> Result<LaneRow> {
 
 pub(super) fn due(row: &Row<'_>) -> Result<DueRow> {
     Ok(DueRow { account_id: row.get(0)?, refresh_at: row.get(1)? })
+}
+
+pub(super) fn record(row: &Row<'_>) -> Result<RecordRow> {
+    Ok(RecordRow {
+        organization: row.get(0)?,
+        id: row.get(1)?,
+        action: row.get(2)?,
+        facts: row.get(3)?,
+        at: row.get(4)?,
+        number: row.get(5)?,
+        link: row.get(6)?,
+        mac: row.get(7)?,
+    })
+}
+
+pub(super) fn record_values(row: &RecordRow) -> [&dyn ToSql; 8] {
+    let RecordRow { organization, id, action, facts, at, number, link, mac } = row;
+    [organization, id, action, facts, at, number, link, mac]
+}
+
+pub(super) fn records_head(row: &Row<'_>) -> Result<RecordsHeadRow> {
+    Ok(RecordsHeadRow { number: row.get(0)?, link: row.get(1)?, version: row.get(2)?, mac: row.get(3)? })
+}
+
+pub(super) fn records_head_values(row: &RecordsHeadRow) -> [&dyn ToSql; 4] {
+    let RecordsHeadRow { number, link, version, mac } = row;
+    [number, link, version, mac]
 }
 
 pub(super) fn outbox(row: &Row<'_>) -> Result<OutboxRow> {

@@ -91,7 +91,9 @@ fn every_statement_finds_its_rows_by_an_index() {
         for step in steps.map(Result::unwrap) {
             // An organization has few data keys.
             let sorts = step.contains("TEMP B-TREE") && sql != sql::DATA_KEYS;
-            let scans = step.starts_with("SCAN") && step != "SCAN CONSTANT ROW";
+            // An index that holds nothing but what is asked for, in its order.
+            let whole = step == "SCAN records USING INDEX records_without_number";
+            let scans = step.starts_with("SCAN") && step != "SCAN CONSTANT ROW" && !whole;
             assert!(!sorts && !scans, "{step}: {sql}");
         }
     }

@@ -1,9 +1,9 @@
 //! The second wall between organizations: what a session sees whose statements forget them.
 
 use super::*;
-use crate::store::contract::message;
+use crate::store::contract::{message, record};
 
-const TABLES: [&str; 7] = ["data_keys", "connections", "accounts", "flows", "leases", "faults", "outbox"];
+const TABLES: [&str; 8] = ["data_keys", "connections", "accounts", "flows", "leases", "faults", "outbox", "records"];
 
 // A73.
 #[tokio::test]
@@ -50,13 +50,15 @@ async fn the_ways_across_organizations_are_narrow() {
     let store = schema.store().await;
     fill(&store).await;
     let left = Change::InsertOutbox(message("rev_1", "default", Some(10)));
-    assert_eq!(store.commit(vec![left]).await.unwrap(), Commit::Applied);
+    let told = Change::InsertRecord { row: record("rec_1", "default"), durable: false };
+    assert_eq!(store.commit(vec![left, told]).await.unwrap(), Commit::Applied);
     let other = schema.another_program().await;
     let hash = HEXLOWER.encode(b"link-flow_1");
     for (word, seen) in [
         ("lanes", vec!["connections", "accounts"]),
         ("forget", vec!["flows", "outbox"]),
         ("due", vec!["outbox"]),
+        ("chain", vec!["records"]),
         (&*hash, vec!["flows"]),
     ] {
         other.batch_execute(&format!("SET onbehalf.across = '{word}'")).await.unwrap();
