@@ -288,6 +288,34 @@ export declare class ApiResponse {
   get data(): unknown
 }
 
+/** What was done for whom, and what came of it. Every record was stored together with what it tells of. */
+export declare class Audit {
+  /** An organization's records, page by page, the oldest first. */
+  list(options?: AuditListOptions & CallOptions): Promise<AuditList>
+  /**
+   * The records of all organizations that follow one of them: to ship them elsewhere, as JSON lines for example, and to
+   * go on where that stopped.
+   *
+   * ```ts
+   * let after = 0
+   * for (;;) {
+   *   const { records } = await onbehalf.audit.tail({ after })
+   *   if (records.length === 0) break
+   *   for (const record of records) file.write(`${JSON.stringify(record)}
+  `)
+   *   after = records.at(-1)!.number
+   * }
+   * ```
+   */
+  tail(options?: AuditTailOptions & CallOptions): Promise<AuditTail>
+  /**
+   * Reads all records and proves that each is as it was written, that none is missing, and that none was put in or
+   * moved; rejects with `INTEGRITY_FAILED` otherwise, and says where. Keep what it resolves with somewhere else, and
+   * pass it as `since` the next time: then a store that was rolled back, or written anew, is found too.
+   */
+  verify(options?: AuditVerifyOptions & CallOptions): Promise<AuditCheckpoint>
+}
+
 /** Your app's connections. Their secrets can be written, never read. */
 export declare class Connections {
   /** Makes a connection. */
@@ -341,6 +369,8 @@ export declare class Onbehalf {
   get connections(): Connections
   /** The connectors of the catalogue. */
   get connectors(): Connectors
+  /** What was done, and the proof that the record of it is whole. */
+  get audit(): Audit
   /**
    * Calls `listener` whenever `name` happens, and returns a function that ends it. What is told was caused by this
    * instance and is stored already; of other processes' changes, `waitForConnectedAccount` hears. A listener keeps no
@@ -436,6 +466,94 @@ export interface AccountUpdateOptions {
   organizationId?: string
   /** The new credential. It replaces the old one whole: its refresh token too. */
   authorizationDetails: NewAuthorizationDetails
+}
+
+/** A place in the chain of records. */
+export interface AuditCheckpoint {
+  /** How many records there were. */
+  number: number
+  /** What ties the last one to all before it, in hexadecimal. */
+  link: string
+}
+
+/** A page of records. */
+export interface AuditList {
+  records: Array<AuditRecord>
+  /** Pass it as `pageToken` for the next page; absent on the last. */
+  nextPageToken?: string
+}
+
+/** Which page of an organization's records to list. */
+export interface AuditListOptions {
+  /** The tenant of your app, where it has several. */
+  organizationId?: string
+  /**
+   * 1 to 100.
+   * @default 30
+   */
+  pageSize?: number
+  /** `nextPageToken` of the page before. */
+  pageToken?: string
+}
+
+/** What was done, and what came of it. It holds ids and codes, and never a secret. */
+export interface AuditRecord {
+  /** Its place among the records of all organizations, from 1. */
+  number: number
+  /** `rec_…` */
+  id: string
+  /** The tenant of your app. */
+  organizationId: string
+  /** What was done. A later version may know more. */
+  action: 'connection.created' | 'connection.updated' | 'connection.deleted' | 'account.created' | 'account.authorized' | 'account.expired' | 'account.disconnected' | 'account.deleted' | 'credential.brought' | 'credential.disclosed' | 'token.refreshed' | 'refresh.failed' | 'link.created' | 'flow.started' | 'flow.returned' | 'flow.failed' | 'revocation.left' | 'revocation.ended' | (string & {})
+  /** `conn_…`; it may be gone by now, as may the others. */
+  connectionId?: string
+  /** `ca_…` */
+  connectedAccountId?: string
+  /** `flow_…`: one authorization, from link to outcome. */
+  flowId?: string
+  /** `rev_…` */
+  revocationId?: string
+  /** The connection's name, or your app's own id of the person: told where each is made. */
+  name?: string
+  /** Why it did not succeed, in a word: an error code in lower case, or the provider's own. */
+  problem?: string
+  /** When, on the clock of the process that did it. */
+  at: Date
+}
+
+/** A place in the chain of records that is known from an earlier call. */
+export interface AuditSinceOptions {
+  /** How many records there were. */
+  number: number
+  /** What tied the last one to all before it. */
+  link: string
+}
+
+/** Records that follow another. */
+export interface AuditTail {
+  /** None when there are no more so far. */
+  records: Array<AuditRecord>
+}
+
+/** From where on to read the records of all organizations. */
+export interface AuditTailOptions {
+  /**
+   * The `number` of the last record that is known already.
+   * @default 0
+   */
+  after?: number
+  /**
+   * 1 to 1000.
+   * @default 100
+   */
+  limit?: number
+}
+
+/** What the records must go through. */
+export interface AuditVerifyOptions {
+  /** What an earlier call resolved with. */
+  since?: AuditSinceOptions
 }
 
 /** A connected account's credential: a token, or what the person entered. */

@@ -8,8 +8,9 @@ const methodsOf = ({ prototype }) =>
     (name) => name !== 'constructor' && Object.hasOwn(Object.getOwnPropertyDescriptor(prototype, name), 'value'),
   )
 
-const { Actions, ApiResponse, Connections, Connectors } = native
-for (const room of [Actions, Connections, Connectors, native.Onbehalf])
+const { Actions, ApiResponse, Audit, Connections, Connectors } = native
+const rooms = { actions: Actions, audit: Audit, connections: Connections, connectors: Connectors }
+for (const room of [...Object.values(rooms), native.Onbehalf])
   for (const name of methodsOf(room).filter((name) => name !== 'on'))
     room.prototype[name] = lifted(room.prototype[name])
 
@@ -40,7 +41,7 @@ class Onbehalf extends native.Onbehalf {
     } catch (error) {
       throw known(error, Onbehalf)
     }
-    for (const [name, type] of Object.entries({ actions: Actions, connections: Connections, connectors: Connectors })) {
+    for (const [name, type] of Object.entries(rooms)) {
       const room = super[name]
       for (const method of methodsOf(type)) bind(room, method)
       Object.defineProperty(this, name, { __proto__: null, value: room })
@@ -101,6 +102,7 @@ module.exports.Onbehalf = Onbehalf
 module.exports.OnbehalfError = OnbehalfError
 module.exports.Actions = Actions
 module.exports.ApiResponse = ApiResponse
+module.exports.Audit = Audit
 module.exports.Connections = Connections
 module.exports.Connectors = Connectors
 module.exports.ConnectorStatus = Object.freeze({

@@ -1,5 +1,7 @@
 //! From options to what the engine is asked: names parsed, so that bad input is refused before anything is opened.
 
+mod audit;
+
 use std::time::Duration;
 
 use http::Method;
@@ -14,6 +16,7 @@ use onbehalf_engine::{
     secret::Secret,
 };
 
+pub(crate) use self::audit::{AuditProof, AuditQuery, AuditRest};
 use crate::decode::Date;
 use crate::options::{
     AccountListOptions, AccountOptions, AccountRemovalOptions, AccountUpdateOptions, AuthorizationOption,

@@ -1,6 +1,6 @@
 //! The door: JavaScript values in and out of the engine, and nothing else. The only code that says `napi`.
 //!
-//! A call comes in through a method of a class ([`onbehalf`], [`actions`], [`connections`]). [`call`] reads its options
+//! A call comes in through a method of a class ([`onbehalf`], [`actions`], [`connections`], [`audit`]). [`call`] reads its options
 //! once ([`argument`]), decodes them ([`decode`], [`options`]), parses what they name ([`asked`]), and only then opens
 //! the engine ([`instance`], [`settings`], [`environment`]) and asks it. [`promise`] makes the promise, which
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
@@ -13,6 +13,7 @@ mod actions;
 mod answers;
 mod argument;
 mod asked;
+mod audit;
 mod body;
 mod call;
 mod connections;

@@ -14,6 +14,7 @@ use crate::{
     answers::Listening,
     argument::Argument,
     asked::Nothing,
+    audit::Audit,
     call::{Call, attempt},
     connections::{Connections, Connectors},
     decode::decode,
@@ -81,6 +82,12 @@ impl Onbehalf {
     #[napi(catch_unwind, getter)]
     pub fn connectors(&self) -> Connectors {
         Connectors::of(&self.instance)
+    }
+
+    /// What was done, and the proof that the record of it is whole.
+    #[napi(catch_unwind, getter)]
+    pub fn audit(&self) -> Audit {
+        Audit::of(&self.instance)
     }
 
     /// Calls `listener` whenever `name` happens, and returns a function that ends it. What is told was caused by this

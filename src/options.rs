@@ -1,10 +1,13 @@
 //! What JavaScript passes: one struct an options object, which is also its TypeScript.
 
+mod audit;
+
 use indexmap::IndexMap;
 use napi_derive::napi;
 use onbehalf_engine::{connections::ClientSecrets, secret::Secret};
 use serde::Deserialize;
 
+pub use self::audit::{AuditListOptions, AuditTailOptions, AuditVerifyOptions};
 use crate::{
     body::{BodyOption, Parameters},
     decode::Date,

@@ -1,5 +1,6 @@
 //! What JavaScript gets: one struct an answer, which is also its TypeScript. What is not there is `undefined`.
 
+mod audit;
 mod connections;
 mod revocations;
 
@@ -18,6 +19,7 @@ use onbehalf_engine::{
 use url::Url;
 
 pub use self::{
+    audit::{AuditCheckpoint, AuditList, AuditTail},
     connections::{ConnectionDetails, ConnectionList, ConnectorDetails, ConnectorList},
     revocations::RevocationList,
 };

@@ -150,6 +150,23 @@ impl Engine {
         Ok(RecordPage { records, next_page_token })
     }
 
+    /// Records of all organizations that follow this number, at most `limit` (1 to 1000, 100 unless said) of them: for
+    /// whoever ships them elsewhere, and goes on where they stopped.
+    ///
+    /// # Errors
+    /// As [`Engine::records`].
+    pub async fn records_after(&self, number: u64, limit: Option<u32>) -> Result<Vec<Record>> {
+        self.ensure_open()?;
+        let limit = limit.unwrap_or(100);
+        if !(1..=1000).contains(&limit) {
+            return Err(Error::invalid("limit", "must be 1 to 1000"));
+        }
+        let number = i64::try_from(number).map_err(|_| Error::invalid("after", "must be the number of a record"))?;
+        self.link_records().await?;
+        let rows = self.rows.store.chain(number, limit).await?;
+        rows.into_iter().map(|row| self.rows.read_record(row).and_then(view)).collect()
+    }
+
     /// The change that records an action; it belongs in the commit of what it tells of.
     pub(crate) fn record(&self, organization: &Organization, action: Action, of: &RecordFacts) -> Result<Change> {
         let now = self.clock.now();
