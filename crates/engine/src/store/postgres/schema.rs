@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_leases.sql"),
     include_str!("../migrations/0003_outbox.sql"),
     include_str!("../migrations/0004_walls.postgres.sql"),
+    include_str!("../migrations/0005_key_slots.sql"),
 ];
 
 /// The version of the schema that this code reads and writes.
