@@ -1,5 +1,7 @@
 //! What a slot opens, and everything that it must not.
 
+use data_encoding::HEXLOWER;
+
 use super::*;
 use crate::random::SystemRandom;
 
@@ -42,6 +44,28 @@ fn each_key_opens_the_one_root_by_its_own_slot() {
         assert_eq!(**lock.open(given).unwrap().unwrap().bytes(), **root.bytes());
     }
     assert_eq!(outcome(&lock, &key()), "nothing");
+}
+
+// K8: made by another implementation (Python's `hmac`, and `cryptography`'s AES-GCM), so that the format can't change
+// unnoticed. The given key is the bytes from 0 on, the root key those from 100 on.
+#[test]
+fn a_slot_that_another_implementation_made_opens() {
+    let [given, root] = [0, 100].map(|first| RootKey::from_bytes(Key::new(std::array::from_fn(|at| first + at as u8))));
+    let decoded = |hex: &str| HEXLOWER.decode(hex.as_bytes()).unwrap();
+    let slot = KeySlotRow {
+        id: "key_LjOfnFkZb90".into(),
+        kind: "wrapped".into(),
+        wrapped: Some(decoded(
+            "\
+        0101c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7527b7a19974aaf954c1fe85225f7\
+        542cfb423084ae0274c6382575c20ba3fbaad4305d667b85f3d97fd93f0e343931b28e0c1b779b2f70021ad13b660a82\
+        f3234c5c1340262bfc1ab2c651cd96f41370",
+        )),
+        key_check: decoded("a47beb26666737d5830bbcb281e6d52f10e4ff651c0464dc672b29100bcbfbf7"),
+        created_at: at(1),
+        version: 1,
+    };
+    assert_eq!(outcome(&lock(&root, vec![slot]), &given), root.id());
 }
 
 #[test]

@@ -1,7 +1,14 @@
 //! The keys that a store opens with: one takes the place of another, and nothing else opens it (A96, A98).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use onbehalf_engine::{
     Engine, Parts, Result, Settings, StoreLocation,
     random::SystemRandom,
@@ -12,6 +19,7 @@ use onbehalf_engine::{
 use tempfile::tempdir;
 
 use crate::{
+    flaky::{Flaky, Watch},
     network::on_postgres,
     world::{World, account, code, settings, world},
 };
@@ -26,8 +34,12 @@ fn given(text: &str) -> KeySource {
 
 /// Another process on the store of `world`, which was given this key.
 async fn process(world: &World, key: KeySource) -> Result<Arc<Engine>> {
+    opened_on(world.store.clone(), world, key).await
+}
+
+async fn opened_on(store: Arc<dyn Store>, world: &World, key: KeySource) -> Result<Arc<Engine>> {
     let parts = Parts {
-        store: world.store.clone(),
+        store,
         journal: Journal::memory(),
         entries: Vec::new(),
         egress: world.provider.clone(),
@@ -107,6 +119,36 @@ async fn a_key_takes_the_place_of_another_in_three_steps() {
     // And back again: the root key's own bytes are a key like any other.
     assert_eq!(second.add_key_slot(&settings().key).await.unwrap().kind, KeySlotKind::Wrapped);
     assert_eq!(token(&process(&world, settings().key).await.unwrap(), "user_1").await, "access-2");
+}
+
+/// Counts commits.
+#[derive(Default)]
+struct Commits(AtomicUsize);
+
+#[async_trait]
+impl Watch for Commits {
+    async fn commits(&self, _: &[Change]) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn committed(&self, _: &[Change]) {}
+}
+
+// A98: a process that is killed leaves the one or the other, and nothing between them.
+#[tokio::test]
+async fn each_step_is_one_commit() {
+    let (world, slot) = with_two_keys().await;
+    let commits = Arc::new(Commits::default());
+    let store = Arc::new(Flaky::of(world.store.clone(), Some(commits.clone()), Duration::ZERO));
+    let second = opened_on(store, &world, given(SECOND)).await.unwrap();
+    let made = || commits.0.swap(0, Ordering::SeqCst);
+    made();
+    let third = second.add_key_slot(&given(THIRD)).await.unwrap();
+    assert_eq!(made(), 1);
+    second.remove_key_slot(&third.id).await.unwrap();
+    assert_eq!(made(), 1);
+    assert_eq!(second.add_key_slot(&given(SECOND)).await.unwrap().id, slot.id);
+    assert_eq!(made(), 0, "what is there is not written again");
 }
 
 #[tokio::test]
