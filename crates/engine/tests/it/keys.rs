@@ -193,15 +193,39 @@ async fn the_key_that_a_process_was_started_with_is_not_taken_away_by_it() {
     assert_eq!(code(process(&world, given(SECOND)).await), "KEY_MISMATCH");
 }
 
+/// A process that takes a key away in the moment before somebody else's change to the keys is committed.
+struct Meanwhile {
+    process: Arc<Engine>,
+    id: String,
+}
+
+#[async_trait]
+impl Watch for Meanwhile {
+    async fn commits(&self, changes: &[Change]) {
+        if changes.iter().any(|change| matches!(change, Change::InsertKeySlot(_) | Change::DeleteKeySlot { .. })) {
+            self.process.remove_key_slot(&self.id).await.unwrap();
+        }
+    }
+
+    async fn committed(&self, _: &[Change]) {}
+}
+
+// Otherwise two processes could take away each other's key, and nothing would open the store.
 #[tokio::test]
-async fn processes_that_take_each_others_key_away_leave_one() {
-    let (world, slot) = with_two_keys().await;
-    let first = ids(&world.engine).await.remove(0);
-    let second = process(&world, given(SECOND)).await.unwrap();
-    let (one, other) = tokio::join!(world.engine.remove_key_slot(&slot.id), second.remove_key_slot(&first));
-    let loser = if one.is_ok() { other } else { one };
-    assert_eq!(code(loser), "KEY_MISMATCH");
-    assert_eq!(world.store().key_slots().await.unwrap().len(), 1);
+async fn a_process_whose_key_is_taken_away_meanwhile_changes_no_keys() {
+    for adds in [true, false] {
+        let (world, slot) = with_two_keys().await;
+        let id = ids(&world.engine).await.remove(0);
+        let second = Meanwhile { process: process(&world, given(SECOND)).await.unwrap(), id };
+        let store = Flaky::of(world.store.clone(), Some(Arc::new(second)), Duration::ZERO);
+        let first = opened_on(Arc::new(store), &world, settings().key).await.unwrap();
+        let changed = match adds {
+            true => first.add_key_slot(&given(THIRD)).await.map(drop),
+            false => first.remove_key_slot(&slot.id).await,
+        };
+        assert_eq!(code(changed), "KEY_MISMATCH");
+        assert_eq!(ids(&world.engine).await, [slot.id]);
+    }
 }
 
 #[tokio::test]
