@@ -390,6 +390,18 @@ export declare class Onbehalf {
   handler(request: Request): Promise<Response>
   /** Serves the pages on `port` of this machine's loopback addresses, and keeps the process alive until `close()`. */
   listen(options?: CallOptions): Promise<Listening>
+  /** The keys that the store opens with. */
+  keySlots(options?: CallOptions): Promise<KeySlotList>
+  /**
+   * Lets another key open the store, too; one that does already is left as it is. The first of three steps by which a
+   * key takes the place of another: then every process is started with the new one, and `removeKeySlot` ends the old.
+   */
+  addKeySlot(options: NewKeySlotOptions & CallOptions): Promise<KeySlotDetails>
+  /**
+   * Ends a key: the store is not opened with it any more. Processes that have it open go on. The key that this instance
+   * was opened with is not removed, so that one that works is left.
+   */
+  removeKeySlot(options: KeySlotRefOptions & CallOptions): Promise<void>
   /**
    * Stops serving, ends waits and requests with `CLOSED`, lets refreshes under way finish, and closes the store. Later
    * calls fail with `CLOSED`.
@@ -846,6 +858,30 @@ export interface EndpointOptions {
   baseUrl?: string
 }
 
+/** A key that the store opens with. The key itself can be given, never read. */
+export interface KeySlotDetails {
+  /** The key's public name: `key_…`. It is the same wherever the key is used, and tells nothing of it. */
+  id: string
+  /** `direct` is the key that everything in the store is sealed under; a `wrapped` one opens the way to it. */
+  kind: 'direct' | 'wrapped'
+  /** When the key was added. */
+  createdAt: Date
+  /** Whether it is the key that this instance was opened with, which it doesn't remove. */
+  current: boolean
+}
+
+/** The keys that the store opens with. */
+export interface KeySlotList {
+  /** The oldest first. */
+  keySlots: Array<KeySlotDetails>
+}
+
+/** Which key is meant. */
+export interface KeySlotRefOptions {
+  /** The key's public name, as `keySlots` tells it: `key_…`. */
+  id: string
+}
+
 /** What to make an authorization link for. */
 export interface LinkOptions {
   /** The connection's name, such as `gmail`. */
@@ -909,6 +945,14 @@ export interface NewConnectionOptions {
   app?: Record<string, string>
   /** Endpoints that replace the connector's: a sandbox, GitHub Enterprise, an emulator. */
   endpoints?: EndpointOptions
+}
+
+/** The key that is added: one of the two. */
+export interface NewKeySlotOptions {
+  /** 32 bytes in base64, from `openssl rand -base64 32`. */
+  key?: string
+  /** A file that holds the key. */
+  keyFile?: string
 }
 
 /** An OAuth token as the provider issued it. */

@@ -14,6 +14,7 @@ use onbehalf_engine::{
     proxy::{Body, ProxyRequest, Upload},
     removal::AtProvider,
     secret::Secret,
+    vault::KeySource,
 };
 
 pub(crate) use self::audit::{AuditProof, AuditQuery, AuditRest};
@@ -21,9 +22,10 @@ use crate::decode::Date;
 use crate::options::{
     AccountListOptions, AccountOptions, AccountRemovalOptions, AccountUpdateOptions, AuthorizationOption,
     ConnectionListOptions, ConnectionOptions, ConnectionPatchOptions, ConnectionRefOptions, ConnectionRemovalOptions,
-    ConnectorRefOptions, LinkOptions, NewAccountOptions, NewConnectionOptions, NoOptions, RequestOptions,
-    RevocationListOptions, TokenOptions, VerifyOptions,
+    ConnectorRefOptions, KeySlotRefOptions, LinkOptions, NewAccountOptions, NewConnectionOptions, NewKeySlotOptions,
+    NoOptions, RequestOptions, RevocationListOptions, TokenOptions, VerifyOptions,
 };
+use crate::settings::given_key;
 
 /// How long a token must be valid when the caller does not say.
 const DEFAULT_VALIDITY: Duration = Duration::from_secs(60);
@@ -404,6 +406,28 @@ impl TryFrom<ConnectorRefOptions> for ConnectorRef {
 
     fn try_from(options: ConnectorRefOptions) -> Result<Self> {
         Ok(Self { slug: options.connector })
+    }
+}
+
+impl TryFrom<NewKeySlotOptions> for KeySource {
+    type Error = Error;
+
+    fn try_from(options: NewKeySlotOptions) -> Result<Self> {
+        given_key(["key", "keyFile"], (options.key, options.key_file))?
+            .ok_or_else(|| Error::invalid("key", "is required, or `keyFile` instead of it"))
+    }
+}
+
+/// A key that the store opens with, by its public name.
+pub(crate) struct KeySlotRef {
+    pub(crate) id: String,
+}
+
+impl TryFrom<KeySlotRefOptions> for KeySlotRef {
+    type Error = Error;
+
+    fn try_from(options: KeySlotRefOptions) -> Result<Self> {
+        Ok(Self { id: options.id })
     }
 }
 

@@ -7,21 +7,21 @@ use napi::{
     bindgen_prelude::{Function, PromiseRaw},
 };
 use napi_derive::napi;
-use onbehalf_engine::Error;
+use onbehalf_engine::{Error, vault::KeySource};
 
 use crate::{
     actions::Actions,
-    answers::Listening,
+    answers::{KeySlotDetails, KeySlotList, Listening},
     argument::Argument,
-    asked::Nothing,
+    asked::{KeySlotRef, Nothing},
     audit::Audit,
-    call::{Call, attempt},
+    call::{Call, attempt, call},
     connections::{Connections, Connectors},
     decode::decode,
     environment::Environment,
     exit::enlist,
     instance::Instance,
-    options::{NoOptions, OnbehalfOptions},
+    options::{KeySlotRefOptions, NewKeySlotOptions, NoOptions, OnbehalfOptions},
     promise::{Abandoned, promise},
     settings::Plan,
     web::{WebAnswer, WebAsked, WebOptions, parts},
@@ -139,6 +139,32 @@ impl Onbehalf {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(hold);
                 Ok(url.into())
             })
+        })
+    }
+
+    /// The keys that the store opens with.
+    #[napi(ts_args_type = "options?: CallOptions", ts_return_type = "Promise<KeySlotList>")]
+    pub fn key_slots<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, KeySlotList>> {
+        call::<NoOptions, _, _, _, _>(env, &self.instance, options, |engine, Nothing| async move {
+            engine.key_slots().await
+        })
+    }
+
+    /// Lets another key open the store, too; one that does already is left as it is. The first of three steps by which a
+    /// key takes the place of another: then every process is started with the new one, and `removeKeySlot` ends the old.
+    #[napi(ts_args_type = "options: NewKeySlotOptions & CallOptions", ts_return_type = "Promise<KeySlotDetails>")]
+    pub fn add_key_slot<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, KeySlotDetails>> {
+        call::<NewKeySlotOptions, _, _, _, _>(env, &self.instance, options, |engine, key: KeySource| async move {
+            engine.add_key_slot(&key).await
+        })
+    }
+
+    /// Ends a key: the store is not opened with it any more. Processes that have it open go on. The key that this instance
+    /// was opened with is not removed, so that one that works is left.
+    #[napi(ts_args_type = "options: KeySlotRefOptions & CallOptions", ts_return_type = "Promise<void>")]
+    pub fn remove_key_slot<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, ()>> {
+        call::<KeySlotRefOptions, _, _, _, _>(env, &self.instance, options, |engine, slot: KeySlotRef| async move {
+            engine.remove_key_slot(&slot.id).await
         })
     }
 

@@ -457,6 +457,27 @@ pub struct ConnectorRefOptions {
     pub connector: String,
 }
 
+/// The key that is added: one of the two.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NewKeySlotOptions {
+    /// 32 bytes in base64, from `openssl rand -base64 32`.
+    #[napi(ts_type = "string")]
+    pub key: Option<Secret>,
+    /// A file that holds the key.
+    pub key_file: Option<String>,
+}
+
+/// Which key is meant.
+#[napi(object, object_from_js = false, object_to_js = false)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeySlotRefOptions {
+    /// The key's public name, as `keySlots` tells it: `key_…`.
+    pub id: String,
+}
+
 /// No option of its own.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

@@ -8,7 +8,7 @@ use onbehalf_engine::{
     egress::guard::is_loopback_host,
     names::{ConnectionName, Organization},
     refresh::RefreshSettings,
-    secret::ExposeSecret as _,
+    secret::{ExposeSecret as _, Secret},
     store::postgres::Address,
     vault::KeySource,
 };
@@ -134,7 +134,7 @@ fn location(store: &str, journal: Option<String>) -> Result<StoreLocation> {
 }
 
 fn key(
-    given: (Option<onbehalf_engine::secret::Secret>, Option<String>),
+    given: (Option<Secret>, Option<String>),
     environment: &mut Environment,
     store: &str,
     public_url: Option<&Url>,
@@ -143,27 +143,38 @@ fn key(
     let by_options = given.0.is_some() || given.1.is_some();
     let (names, chosen) =
         if by_options { (["key", "keyFile"], given) } else { (["ONBEHALF_KEY", "ONBEHALF_KEY_FILE"], from_variables) };
-    let [text_name, file_name] = names;
-    match chosen {
-        (Some(_), Some(_)) => Err(Error::invalid(file_name, format!("must not stand beside `{text_name}`"))),
-        (Some(text), None) => Ok(KeySource::Explicit { origin: format!("`{text_name}`"), text }),
-        (None, Some(path)) => {
-            Ok(KeySource::File { origin: format!("`{file_name}`"), path: full_path(file_name, &path)? })
-        }
-        (None, None) if store == MEMORY => Ok(KeySource::Ephemeral),
-        (None, None) if Address::is_one(store) => {
+    match given_key(names, chosen)? {
+        Some(key) => Ok(key),
+        None if store == MEMORY => Ok(KeySource::Ephemeral),
+        None if Address::is_one(store) => {
             let problem = "is required with PostgreSQL: one made here would open nothing on another machine; make one with `openssl rand -base64 32`";
             Err(Error::invalid("key", problem))
         }
-        (None, None) if public_url.is_some_and(|url| !is_loopback_host(url)) => {
+        None if public_url.is_some_and(|url| !is_loopback_host(url)) => {
             let problem = "is required with a public URL: one made here would be lost with this machine; make one with `openssl rand -base64 32`";
             Err(Error::invalid("key", problem))
         }
         // Never beside the store: whoever copies or commits that folder must not take the key along.
-        (None, None) => match environment.config_folder.take() {
+        None => match environment.config_folder.take() {
             Some(folder) => Ok(KeySource::AutoFile { directory: folder.join("onbehalf").join("keys") }),
             None => Err(Error::invalid("key", "is required where there is no home folder to keep one in")),
         },
+    }
+}
+
+/// The key that its owner gives, as text or in a file: by the option, or variable, of one of these names.
+pub(crate) fn given_key(
+    [text_name, file_name]: [&str; 2],
+    given: (Option<Secret>, Option<String>),
+) -> Result<Option<KeySource>> {
+    match given {
+        (Some(_), Some(_)) => Err(Error::invalid(file_name, format!("must not stand beside `{text_name}`"))),
+        (Some(text), None) => Ok(Some(KeySource::Explicit { origin: format!("`{text_name}`"), text })),
+        (None, Some(path)) => {
+            let path = full_path(file_name, &path)?;
+            Ok(Some(KeySource::File { origin: format!("`{file_name}`"), path }))
+        }
+        (None, None) => Ok(None),
     }
 }
 

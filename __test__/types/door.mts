@@ -21,6 +21,7 @@ import {
   updateConnectedAccount,
 } from 'onbehalf'
 
+type KeysOf = Awaited<ReturnType<Onbehalf['keySlots']>>['keySlots'][number]
 type IsAny<T> = 0 extends 1 & T ? true : false
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 type Answer<Name extends keyof Actions> = Awaited<ReturnType<Actions[Name]>>
@@ -34,6 +35,7 @@ is<Same<Answer<'deleteConnectedAccount'>, void>>()
 is<Same<ApiResponse['data'], unknown>>()
 is<Same<ConnectedAccount['status'], ConnectorStatus>>()
 is<Same<typeof ConnectorStatus.ACTIVE, 'ACTIVE'>>()
+is<Same<KeysOf, { id: string; kind: 'direct' | 'wrapped'; createdAt: Date; current: boolean }>>()
 is<Same<{ [Name in keyof Actions]: IsAny<Answer<Name>> }[keyof Actions], false>>()
 
 const account = { connectionName: 'gmail', identifier: 'user_123' }

@@ -16,7 +16,7 @@ pub struct AuditRecord {
     pub organization_id: String,
     /// What was done. A later version may know more.
     #[napi(
-        ts_type = "'connection.created' | 'connection.updated' | 'connection.deleted' | 'account.created' | 'account.authorized' | 'account.expired' | 'account.disconnected' | 'account.deleted' | 'credential.brought' | 'credential.disclosed' | 'token.refreshed' | 'refresh.failed' | 'link.created' | 'flow.started' | 'flow.returned' | 'flow.failed' | 'revocation.left' | 'revocation.ended' | (string & {})"
+        ts_type = "'connection.created' | 'connection.updated' | 'connection.deleted' | 'account.created' | 'account.authorized' | 'account.expired' | 'account.disconnected' | 'account.deleted' | 'credential.brought' | 'credential.disclosed' | 'token.refreshed' | 'refresh.failed' | 'link.created' | 'flow.started' | 'flow.returned' | 'flow.failed' | 'revocation.left' | 'revocation.ended' | 'key.added' | 'key.removed' | (string & {})"
     )]
     pub action: String,
     /// `conn_…`; it may be gone by now, as may the others.
@@ -27,7 +27,7 @@ pub struct AuditRecord {
     pub flow_id: Option<String>,
     /// `rev_…`
     pub revocation_id: Option<String>,
-    /// The connection's name, or your app's own id of the person: told where each is made.
+    /// The connection's name or your app's own id of the person, told where each is made, or a key's id.
     pub name: Option<String>,
     /// Why it did not succeed, in a word: an error code in lower case, or the provider's own.
     pub problem: Option<String>,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connections;
+mod key_slots;
 mod revocations;
 
 use indexmap::IndexMap;
@@ -21,6 +22,7 @@ use url::Url;
 pub use self::{
     audit::{AuditCheckpoint, AuditList, AuditTail},
     connections::{ConnectionDetails, ConnectionList, ConnectorDetails, ConnectorList},
+    key_slots::{KeySlotDetails, KeySlotList},
     revocations::RevocationList,
 };
 

@@ -38,7 +38,7 @@ use crate::{
         sqlite::{BUSY_TIMEOUT, Location, SqliteStore},
     },
     time::{Clock, SystemClock},
-    vault::{Column, KeySource, Vault},
+    vault::{Column, KeySource, Lock, Unlocked, Vault},
 };
 
 /// What the engine takes from outside: each has a real form and one that a test drives.
@@ -100,6 +100,8 @@ pub struct Engine {
     pub(crate) closing: CancellationToken,
     tasks: TaskTracker,
     store_id: String,
+    /// The key slot that this process has opened the store by.
+    pub(crate) key_slot: String,
 }
 
 impl std::fmt::Debug for Engine {
@@ -157,7 +159,7 @@ impl Engine {
     /// Unlocks the store, and settles what an earlier process left unfinished before anything else is refreshed.
     async fn put_together(checked: Checked, parts: Parts) -> Result<Arc<Self>> {
         let Checked { settings, catalogue, user_verification, user_verify_urls } = checked;
-        let (vault, store_id) = unlock(&settings.key, &settings.store, &parts).await?;
+        let (vault, store_id, key_slot) = unlock(&settings.key, &settings.store, &parts).await?;
         let random = parts.random.clone();
         let engine = Arc::new(Self {
             rows: Rows::new(parts.store, vault, parts.random.clone(), parts.clock.clone()),
@@ -188,6 +190,7 @@ impl Engine {
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
             store_id,
+            key_slot,
         });
         engine.replay_journal(parts.entries).await;
         engine.forget_unverified(engine.clock.now()).await;
@@ -323,9 +326,9 @@ fn interrupted() -> Error {
     Error::Internal { reason: "opening was interrupted".into() }
 }
 
-/// Loads the root key and proves it against the store; an empty store takes the key for its own. Others that open it at
-/// the same moment wait, so that one key is made.
-async fn unlock(source: &KeySource, location: &StoreLocation, parts: &Parts) -> Result<(Vault, String)> {
+/// Loads the key and opens the store by its slot; an empty store takes the key for its root key. Others that open it at the
+/// same moment wait, so that one key is made. Answers the vault, the store's id and the slot's.
+async fn unlock(source: &KeySource, location: &StoreLocation, parts: &Parts) -> Result<(Vault, String, String)> {
     let _opening = match location.clone() {
         // Of a database, whoever comes first gives it its key; nobody makes one.
         StoreLocation::Memory | StoreLocation::Postgres { .. } => None,
@@ -339,24 +342,29 @@ async fn unlock(source: &KeySource, location: &StoreLocation, parts: &Parts) -> 
         (source, _) => source,
     };
     loop {
-        let meta = parts.store.meta().await?;
-        let store_id = match &meta {
-            Some(meta) => meta.store_id.clone(),
+        let lock = match parts.store.meta().await? {
+            Some(meta) => Some(Lock { meta, slots: parts.store.key_slots().await? }),
+            None => None,
+        };
+        let store_id = match &lock {
+            Some(lock) => lock.meta.store_id.clone(),
             None => parts.random.id("store")?,
         };
-        let root = source.load(meta.as_ref(), &store_id, &*parts.random)?;
-        let vault = Vault::new(&root, &store_id);
-        if meta.is_some() {
-            return Ok((vault, store_id));
+        let Unlocked { root, slot } = source.load(lock.as_ref(), &store_id, &*parts.random)?;
+        let vault = Vault::new(root, &store_id);
+        if lock.is_some() {
+            return Ok((vault, store_id, slot));
         }
+        let created_at = parts.clock.now();
         let meta = Meta {
             store_id: store_id.clone(),
             key_id: vault.key_id().into(),
             key_check: vault.key_check().to_vec(),
-            created_at: parts.clock.now(),
+            created_at,
         };
-        if parts.store.commit(vec![Change::Initialize(meta)]).await? == Commit::Applied {
-            return Ok((vault, store_id));
+        let changes = vec![Change::Initialize(meta), Change::InsertKeySlot(vault.direct_slot(created_at))];
+        if parts.store.commit(changes).await? == Commit::Applied {
+            return Ok((vault, store_id, slot));
         }
     }
 }

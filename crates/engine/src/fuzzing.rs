@@ -112,7 +112,7 @@ pub fn sealed_cell(bytes: &[u8]) {
     static OURS: OnceLock<(Vault, DataKey, Vec<u8>)> = OnceLock::new();
     let place = Place { table: "accounts", organization: "acme", row: "ca_1", field: "credential", epoch: 7 };
     let (vault, key, cell) = OURS.get_or_init(|| {
-        let vault = Vault::new(&RootKey::generate(&Known([7; 32])).expect("it is filled"), "store");
+        let vault = Vault::new(RootKey::generate(&Known([7; 32])).expect("it is filled"), "store");
         let (key, _) = vault.new_data_key("acme", &Known([8; 32])).expect("it is filled");
         let cell = vault.seal(&key, &place, b"refresh-1", &Known([9; 32])).expect("it is filled");
         (vault, key, cell)

@@ -8,7 +8,8 @@
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
 //! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`] and [`proxy`], which are the calls
-//! on [`Engine`]; [`audit`] keeps what they do on record, and [`events`] tells of it.
+//! on [`Engine`]; [`audit`] keeps what they do on record, and [`events`] tells of it. [`key_slots`] is who may open the
+//! store.
 //!
 //! # One authorization, from call to sealed token
 //! 1. [`Engine::authorization_link`] finds the connection (`stored_connection`), checks that it can authorize
@@ -43,6 +44,7 @@ pub mod events;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod key_slots;
 pub mod names;
 pub mod oauth;
 mod page;

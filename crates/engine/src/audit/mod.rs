@@ -58,6 +58,10 @@ pub enum Action {
     RevocationLeft,
     /// What became of that; the problem is anything but that the provider took it.
     RevocationEnded,
+    /// Another key opens the store from now on.
+    KeyAdded,
+    /// A key opens the store no more.
+    KeyRemoved,
 }
 
 impl Action {
@@ -82,6 +86,8 @@ impl Action {
             Self::CredentialDisclosed => "credential.disclosed",
             Self::RevocationLeft => "revocation.left",
             Self::RevocationEnded => "revocation.ended",
+            Self::KeyAdded => "key.added",
+            Self::KeyRemoved => "key.removed",
         }
     }
 }
@@ -105,7 +111,7 @@ pub struct Record {
     pub flow_id: Option<String>,
     /// `rev_…`
     pub revocation_id: Option<String>,
-    /// The connection's name, or the app's own id of the person: told where each is made.
+    /// The connection's name, the app's own id of the person, told where each is made, or a key's id.
     pub name: Option<String>,
     /// Why it did not succeed, in a word: one of our codes in lower case, or the provider's.
     pub problem: Option<String>,

@@ -1,7 +1,8 @@
 //! What is written to a store: changes, and what becomes of a commit of them.
 
 use super::row::{
-    AccountRow, ConnectionRow, DataKeyRow, FaultRow, FlowRow, LeaseRow, Meta, OutboxRow, RecordRow, RecordsHeadRow,
+    AccountRow, ConnectionRow, DataKeyRow, FaultRow, FlowRow, KeySlotRow, LeaseRow, Meta, OutboxRow, RecordRow,
+    RecordsHeadRow,
 };
 use crate::time::Timestamp;
 
@@ -13,6 +14,22 @@ use crate::time::Timestamp;
 pub enum Change {
     /// Makes an empty store this one. Conflicts when it has a name already.
     Initialize(Meta),
+    /// Adds a key slot. Conflicts when its key has one.
+    InsertKeySlot(KeySlotRow),
+    /// Deletes a key slot.
+    DeleteKeySlot {
+        /// The slot's id.
+        id: String,
+        /// The version that was read.
+        version: i64,
+    },
+    /// Conflicts unless the key slot still has this version: for decisions that rest on it.
+    RequireKeySlot {
+        /// The slot's id.
+        id: String,
+        /// The version that was read.
+        version: i64,
+    },
     /// Adds a data key.
     InsertDataKey(DataKeyRow),
     /// Adds a connection. Conflicts when its id or name is taken.

@@ -27,6 +27,8 @@ macro_rules! keeps_the_contract {
             an_organization_neither_sees_nor_changes_anothers_rows
             lists_are_ordered_and_continue_after_the_last
             the_newest_data_key_comes_first
+            a_key_slot_is_deleted_in_the_version_that_was_read
+            of_key_slots_that_are_deleted_for_each_other_one_stays
             flows_count_until_they_are_over_and_are_forgotten_after
             what_nobody_verified_in_time_is_forgotten
             one_of_a_hundred_writers_of_a_version_wins
@@ -141,14 +143,18 @@ pub(super) async fn rows_come_back_as_they_were_written(place: &impl Place) {
     let store = place.open().await;
     let meta = Meta { store_id: "s".into(), key_id: "k".into(), key_check: vec![0, 255], created_at: at(7) };
     let key = DataKeyRow { organization: "default".into(), id: [9; 16], wrapped: vec![0; 80], created_at: at(8) };
+    let slots = [KeySlotRow { wrapped: None, ..key_slot("key_2", 8) }, key_slot("key_1", 9)];
     assert_eq!(store.meta().await.unwrap(), None);
-    let changes = vec![Change::Initialize(meta.clone()), Change::InsertDataKey(key.clone())];
+    assert_eq!(store.key_slots().await.unwrap(), []);
+    let changes = slots.iter().rev().cloned().map(Change::InsertKeySlot);
+    let changes = changes.chain([Change::Initialize(meta.clone()), Change::InsertDataKey(key.clone())]).collect();
     assert_eq!(store.commit(changes).await.unwrap(), Commit::Applied);
     fill(&*store).await;
     store.close().await.unwrap();
 
     let store = place.open().await;
     assert_eq!(store.meta().await.unwrap(), Some(meta));
+    assert_eq!(store.key_slots().await.unwrap(), slots);
     assert_eq!(store.data_keys("default").await.unwrap(), [key]);
     let ours = connection("conn_1");
     assert_eq!(store.connection("default", ConnectionKey::Name(&ours.name)).await.unwrap().as_ref(), Some(&ours));
@@ -314,6 +320,53 @@ pub(super) async fn lists_are_ordered_and_continue_after_the_last(place: &impl P
     assert_eq!(list(&[], Some("x"), Some("ca_1x"), 9).await, ["ca_2x", "ca_3x"]);
     assert_eq!(list(&["conn_2", "conn_9"], Some("x"), None, 9).await, ["ca_2x"]);
     assert_eq!(list(&["conn_9"], None, None, 9).await, [""; 0]);
+}
+
+/// What a store of the root key `key_1`, made at 7, had to begin with.
+pub(super) fn direct_slot() -> KeySlotRow {
+    KeySlotRow { kind: "direct".into(), wrapped: None, key_check: vec![0, 255], ..key_slot("key_1", 7) }
+}
+
+fn key_slot(id: &str, created_at: i64) -> KeySlotRow {
+    KeySlotRow {
+        id: id.into(),
+        kind: "wrapped".into(),
+        wrapped: Some(vec![0, 255]),
+        key_check: vec![6; 32],
+        created_at: at(created_at),
+        version: 1,
+    }
+}
+
+pub(super) async fn a_key_slot_is_deleted_in_the_version_that_was_read(place: &impl Place) {
+    let store = place.open().await;
+    let slot = key_slot("key_1", 1);
+    let commit = async |change| store.commit(vec![change]).await.unwrap();
+    let delete = |id: &str, version| Change::DeleteKeySlot { id: id.into(), version };
+    let require = |version| Change::RequireKeySlot { id: "key_1".into(), version };
+    assert_eq!(commit(Change::InsertKeySlot(slot.clone())).await, Commit::Applied);
+    assert_eq!(commit(Change::InsertKeySlot(KeySlotRow { created_at: at(2), ..slot.clone() })).await, Commit::Conflict);
+    for change in [delete("key_1", 0), delete("key_1", 2), delete("key_2", 1), require(0), require(2)] {
+        assert_eq!(commit(change.clone()).await, Commit::Conflict, "{change:?}");
+    }
+    assert_eq!(commit(require(1)).await, Commit::Applied);
+    assert_eq!(store.key_slots().await.unwrap(), [slot]);
+    assert_eq!(commit(delete("key_1", 1)).await, Commit::Applied);
+    assert_eq!(commit(require(1)).await, Commit::Conflict);
+    assert_eq!(store.key_slots().await.unwrap(), []);
+}
+
+pub(super) async fn of_key_slots_that_are_deleted_for_each_other_one_stays(place: &impl Place) {
+    let store = place.open().await;
+    let insert = ["key_1", "key_2"].map(|id| Change::InsertKeySlot(key_slot(id, 1)));
+    assert_eq!(store.commit(insert.to_vec()).await.unwrap(), Commit::Applied);
+    let delete = |kept: &str, id: &str| {
+        let version = 1;
+        vec![Change::RequireKeySlot { id: kept.into(), version }, Change::DeleteKeySlot { id: id.into(), version }]
+    };
+    let (first, second) = tokio::join!(store.commit(delete("key_1", "key_2")), store.commit(delete("key_2", "key_1")));
+    assert!(first.unwrap() != second.unwrap());
+    assert_eq!(store.key_slots().await.unwrap().len(), 1);
 }
 
 pub(super) async fn the_newest_data_key_comes_first(place: &impl Place) {

@@ -22,7 +22,7 @@ pub use self::{
     change::{Change, Commit},
     row::{
         AccountFilter, AccountKey, AccountRow, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowKey,
-        FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow,
+        FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow,
     },
 };
 use crate::{Result, time::Timestamp};
@@ -36,6 +36,9 @@ use crate::{Result, time::Timestamp};
 pub trait Store: Send + Sync + 'static {
     /// What the store says about itself; nothing when it is empty.
     async fn meta(&self) -> Result<Option<Meta>>;
+
+    /// The keys that the store opens with, the oldest first.
+    async fn key_slots(&self) -> Result<Vec<KeySlotRow>>;
 
     /// An organization's data keys, the newest first.
     async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>>;

@@ -10,12 +10,29 @@ use crate::time::Timestamp;
 pub struct Meta {
     /// Random, made with the store. Every sealed cell is bound to it.
     pub store_id: String,
-    /// Which root key the store was sealed with.
+    /// The root key, which everything in the store is sealed with.
     pub key_id: String,
     /// Proof of the right key, without the key.
     pub key_check: Vec<u8>,
     /// When the store was made.
     pub created_at: Timestamp,
+}
+
+/// One way to the store's root key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySlotRow {
+    /// The id of the key that opens it.
+    pub id: String,
+    /// What it holds, in the words of the vault.
+    pub kind: String,
+    /// The root key, sealed under that key; nothing where it is the root key itself.
+    pub wrapped: Option<Vec<u8>>,
+    /// Proof of the right key, without the key.
+    pub key_check: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Grows by one with every write.
+    pub version: i64,
 }
 
 /// An organization's data key, wrapped by the root's.

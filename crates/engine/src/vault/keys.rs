@@ -1,6 +1,8 @@
 //! Keys: the root, what is derived from it, and the organizations' data keys that it wraps.
 //!
 //! ```text
+//! given ── key id, key check, slot key ── root, where the given key is not the root itself (`key_slot`)
+//!
 //! root ─┬─ key id, key check      which key it is, and the proof
 //!       ├─ wrapping key ───────── data keys, one or more an organization ── one key a cell
 //!       ├─ row key                the rows' MACs
@@ -9,6 +11,8 @@
 //! ```
 
 use std::fmt;
+
+use subtle::ConstantTimeEq;
 
 use super::{
     encoding,
@@ -19,7 +23,8 @@ use crate::{
     random::{Random, base62},
 };
 
-/// The secret that everything in a store hangs on: 32 random bytes, wiped when dropped.
+/// The secret that everything in a store hangs on: 32 random bytes, wiped when dropped. A key that opens a store by a
+/// wrapped slot has the same form.
 pub struct RootKey(Key);
 
 impl RootKey {
@@ -42,6 +47,11 @@ impl RootKey {
     pub fn id(&self) -> String {
         let name = self.expand(&[b"onbehalf/v1/key-id"]);
         format!("key_{}", base62(&name[..8]))
+    }
+
+    /// Whether this is the key of this id and key check in a store.
+    pub(super) fn is_proven(&self, store_id: &str, key_id: &str, key_check: &[u8]) -> bool {
+        self.id() == key_id && bool::from(self.derive(Purpose::Check, store_id)[..].ct_eq(key_check))
     }
 
     pub(super) fn bytes(&self) -> &Key {
@@ -67,8 +77,10 @@ impl fmt::Debug for RootKey {
 /// What a derived key is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
-    /// Proves that a root key is the store's. Stored in the open.
+    /// Proves that a key is one of the store's. Stored in the open.
     Check,
+    /// Wraps the root key in a slot.
+    Slot,
     /// Wraps data keys.
     Wrapping,
     /// Signs rows.
@@ -83,6 +95,7 @@ impl Purpose {
     fn label(self) -> &'static [u8] {
         match self {
             Self::Check => b"onbehalf/v1/key-check",
+            Self::Slot => b"onbehalf/v1/key-slot",
             Self::Wrapping => b"onbehalf/v1/wrapping",
             Self::Rows => b"onbehalf/v1/rows",
             Self::Journal => b"onbehalf/v1/journal",
@@ -178,7 +191,8 @@ mod tests {
 
     #[test]
     fn every_purpose_and_store_has_a_key_of_its_own() {
-        let purposes = [Purpose::Check, Purpose::Wrapping, Purpose::Rows, Purpose::Journal, Purpose::Chain];
+        let purposes =
+            [Purpose::Check, Purpose::Slot, Purpose::Wrapping, Purpose::Rows, Purpose::Journal, Purpose::Chain];
         let mut keys: Vec<_> = [root(1), root(2)]
             .iter()
             .flat_map(|root| purposes.map(|purpose| ["a", "b"].map(|store| *root.derive(purpose, store))))
@@ -187,7 +201,7 @@ mod tests {
         let made = keys.len();
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!((made, keys.len()), (20, 20));
+        assert_eq!((made, keys.len()), (24, 24));
     }
 
     #[test]
@@ -195,6 +209,19 @@ mod tests {
         assert_eq!(root(1).id(), root(1).id());
         assert_ne!(root(1).id(), root(2).id());
         assert_eq!(root(1).id().len(), "key_".len() + 11);
+    }
+
+    // K5 begins here: the check that stands before every write.
+    #[test]
+    fn a_key_is_proven_in_its_own_store_alone() {
+        let check = |byte, store_id: &str| root(byte).derive(Purpose::Check, store_id).to_vec();
+        let id = root(1).id();
+        assert!(root(1).is_proven("store", &id, &check(1, "store")));
+        assert!(!root(1).is_proven("store", "key_other", &check(1, "store")));
+        assert!(!root(1).is_proven("store", &id, &[]));
+        assert!(!root(1).is_proven("store", &id, &check(1, "other")), "the same key, for another store");
+        assert!(!root(1).is_proven("store", &id, &check(2, "store")));
+        assert!(!root(1).is_proven("store", &root(2).id(), &check(2, "store")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The vault: secrets in, sealed bytes out, and back.
 //!
-//! One root key stands behind a store. From it come the key that signs rows, the key that seals the journal, and the
+//! One root key stands behind a store; one key or several open the way to it. From it come the key that signs rows, the key that seals the journal, and the
 //! key that wraps each organization's data keys; a data key seals that organization's cells. Nothing here knows SQL,
 //! and nothing outside knows a key. The format is written down in `docs/vault-format.md`, with an independent
 //! implementation beside the test vectors.
@@ -9,6 +9,7 @@ mod cell;
 mod encoding;
 mod journal;
 mod key_file;
+mod key_slot;
 mod keys;
 mod padding;
 mod row_mac;
@@ -18,25 +19,26 @@ mod suite;
 use std::fmt;
 
 use aws_lc_rs::hmac;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use self::{
     cell::{Place, data_key_id},
     journal::sealed_journal_length,
+    key_slot::{KeySlotKind, Lock},
     keys::{DataKey, RootKey},
     row_mac::Column,
-    source::KeySource,
+    source::{KeySource, Unlocked},
 };
 use self::{
     keys::{Purpose, Wrapping},
     suite::Key,
 };
-use crate::{Result, random::Random};
+use crate::{Result, random::Random, store::KeySlotRow, time::Timestamp};
 
 /// Seals, opens and signs for one store. The keys it uses often are derived once, when it is made.
 pub struct Vault {
     store_id: String,
+    root: RootKey,
     key_id: String,
     key_check: [u8; 32],
     wrapping: Wrapping,
@@ -47,15 +49,16 @@ pub struct Vault {
 
 impl Vault {
     /// The vault of a store.
-    pub fn new(root: &RootKey, store_id: &str) -> Self {
+    pub fn new(root: RootKey, store_id: &str) -> Self {
         Self {
             store_id: store_id.into(),
             key_id: root.id(),
             key_check: *root.derive(Purpose::Check, store_id),
-            wrapping: Wrapping::new(root, store_id),
+            wrapping: Wrapping::new(&root, store_id),
             rows: row_mac::key(&root.derive(Purpose::Rows, store_id)),
             journal: root.derive(Purpose::Journal, store_id),
             chain: row_mac::key(&root.derive(Purpose::Chain, store_id)),
+            root,
         }
     }
 
@@ -69,9 +72,28 @@ impl Vault {
         &self.key_check
     }
 
-    /// Whether the root key is the one that a store with this key id and key check was sealed with.
-    pub fn verify(&self, key_id: &str, key_check: &[u8]) -> bool {
-        self.key_id == key_id && bool::from(self.key_check[..].ct_eq(key_check))
+    /// The slot by which the root key itself opens the store.
+    pub fn direct_slot(&self, created_at: Timestamp) -> KeySlotRow {
+        key_slot::direct(&self.root, &self.store_id, created_at)
+    }
+
+    /// A slot by which another key opens the store.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
+    pub fn wrapped_slot(&self, given: &RootKey, created_at: Timestamp, random: &dyn Random) -> Result<KeySlotRow> {
+        key_slot::wrap(given, &self.root, &self.store_id, created_at, random)
+    }
+
+    /// Refuses a slot of the key `given` that does not lead to the root key.
+    ///
+    /// # Errors
+    /// [`IntegrityFailed`](crate::Error::IntegrityFailed).
+    pub fn check_slot(&self, given: &RootKey, slot: &KeySlotRow) -> Result<()> {
+        match given.is_proven(&self.store_id, &slot.id, &slot.key_check) {
+            true => key_slot::open(given, &self.store_id, slot, &self.key_id, &self.key_check).map(drop),
+            false => Err(key_slot::damaged()),
+        }
     }
 
     /// Makes a data key for an organization; returns it, and its wrapped form to be stored.
@@ -157,24 +179,9 @@ impl fmt::Debug for Vault {
 mod tests {
     use super::*;
 
-    fn vault(key: u8, store_id: &str) -> Vault {
-        Vault::new(&RootKey::from_bytes(Key::new([key; 32])), store_id)
-    }
-
-    // K5 begins here: the check that stands before every write.
-    #[test]
-    fn a_vault_knows_its_own_store_from_every_other() {
-        let mine = vault(1, "store");
-        assert!(mine.verify(mine.key_id(), mine.key_check()));
-        assert!(!mine.verify("key_other", mine.key_check()));
-        assert!(!mine.verify(mine.key_id(), &[]));
-        assert!(!mine.verify(mine.key_id(), vault(1, "other").key_check()), "the same key, for another store");
-        assert!(!mine.verify(vault(2, "store").key_id(), vault(2, "store").key_check()));
-    }
-
     #[test]
     fn a_vault_prints_the_name_of_its_key_and_no_more() {
-        let vault = vault(1, "store");
+        let vault = Vault::new(RootKey::from_bytes(Key::new([1; 32])), "store");
         assert_eq!(format!("{vault:?}"), format!("Vault {{ key_id: {:?}, .. }}", vault.key_id()));
     }
 }

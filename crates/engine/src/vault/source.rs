@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use data_encoding::{BASE64, BASE64_NOPAD};
 use zeroize::Zeroizing;
 
-use super::{RootKey, Vault, key_file, suite::Key};
+use super::{Lock, RootKey, key_file, suite::Key};
 use crate::{
     Error, Result,
     random::Random,
     secret::{ExposeSecret, Secret},
-    store::Meta,
 };
 
 /// How to make a key; ends every refusal of one.
@@ -46,6 +45,15 @@ pub enum KeySource {
     Ephemeral,
 }
 
+/// What a source's key has opened.
+#[derive(Debug)]
+pub struct Unlocked {
+    /// The store's root key.
+    pub root: RootKey,
+    /// The key slot that led to it: the id of the source's key.
+    pub slot: String,
+}
+
 impl KeySource {
     /// Whether a key that its owner gave is one, before a store is touched.
     ///
@@ -59,42 +67,58 @@ impl KeySource {
         }
     }
 
-    /// The root key of the store `store_id`, checked against what the store says of itself (`meta`; nothing when it is
-    /// empty).
+    /// The key itself, to be one of a store's that has another already.
+    ///
+    /// # Errors
+    /// [`Error::KeyInvalid`], and [`Error::InvalidArgument`] for a source that makes its key with the store.
+    pub fn given(&self) -> Result<RootKey> {
+        match self {
+            Self::Explicit { origin, text } => parse(origin, text.expose_secret()),
+            Self::File { origin, path } => {
+                let origin = file_origin(origin, path);
+                read(&origin, path)?.ok_or_else(|| no_such_file(&origin))
+            }
+            Self::AutoFile { .. } | Self::Ephemeral => Err(Error::invalid("key", format!("must be given; {MAKE_ONE}"))),
+        }
+    }
+
+    /// Opens the store `store_id` by the slot of this source's key (`lock`; nothing when the store is empty: then the key
+    /// is its root key).
     ///
     /// Only [`AutoFile`](Self::AutoFile) with an empty store writes anything, and what it wrote is durable when this
     /// returns.
     ///
     /// # Errors
-    /// [`Error::KeyInvalid`], [`Error::KeyMissing`] or [`Error::KeyMismatch`]; the store was not touched then.
-    pub fn load(&self, meta: Option<&Meta>, store_id: &str, random: &dyn Random) -> Result<RootKey> {
+    /// [`Error::KeyInvalid`], [`Error::KeyMissing`] or [`Error::KeyMismatch`], and [`Error::IntegrityFailed`] for a slot
+    /// that somebody changed; the store was not touched then.
+    pub fn load(&self, lock: Option<&Lock>, store_id: &str, random: &dyn Random) -> Result<Unlocked> {
         let origin = self.origin(store_id);
         let key = match self {
             Self::Explicit { text, .. } => parse(&origin, text.expose_secret())?,
-            Self::File { path, .. } => match (read(&origin, path)?, meta) {
+            Self::File { path, .. } => match (read(&origin, path)?, lock) {
                 (Some(key), _) => key,
-                (None, Some(meta)) => return Err(missing(meta, &origin)),
-                (None, None) => return Err(invalid(&origin, format!("there is no such file; {MAKE_ONE}"))),
+                (None, Some(lock)) => return Err(missing(lock, &origin)),
+                (None, None) => return Err(no_such_file(&origin)),
             },
             Self::AutoFile { directory } => {
                 check_file_name(store_id)?;
                 let path = auto_path(directory, store_id);
-                match (read(&origin, &path)?, meta) {
+                match (read(&origin, &path)?, lock) {
                     (Some(key), _) => key,
-                    (None, Some(meta)) => return Err(missing(meta, &origin)),
+                    (None, Some(lock)) => return Err(missing(lock, &origin)),
                     (None, None) => generate(&origin, &path, random)?,
                 }
             }
-            Self::Ephemeral => match meta {
-                Some(meta) => return Err(missing(meta, "no place, as no key was given")),
+            Self::Ephemeral => match lock {
+                Some(lock) => return Err(missing(lock, "no place, as no key was given")),
                 None => RootKey::generate(random)?,
             },
         };
-        match meta {
-            Some(meta) if !Vault::new(&key, store_id).verify(&meta.key_id, &meta.key_check) => {
-                Err(Error::KeyMismatch { origin, expected: meta.key_id.clone() })
-            }
-            _ => Ok(key),
+        let slot = key.id();
+        let Some(lock) = lock else { return Ok(Unlocked { root: key, slot }) };
+        match lock.open(&key)? {
+            Some(root) => Ok(Unlocked { root, slot }),
+            None => Err(Error::KeyMismatch { origin, expected: lock.expected() }),
         }
     }
 
@@ -102,11 +126,15 @@ impl KeySource {
     fn origin(&self, store_id: &str) -> String {
         match self {
             Self::Explicit { origin, .. } => origin.clone(),
-            Self::File { origin, path } => format!("{origin} (`{}`)", path.display()),
+            Self::File { origin, path } => file_origin(origin, path),
             Self::AutoFile { directory } => format!("the file `{}`", auto_path(directory, store_id).display()),
             Self::Ephemeral => "memory".into(),
         }
     }
+}
+
+fn file_origin(origin: &str, path: &Path) -> String {
+    format!("{origin} (`{}`)", path.display())
 }
 
 fn auto_path(directory: &Path, store_id: &str) -> PathBuf {
@@ -187,8 +215,12 @@ fn invalid(origin: &str, problem: impl Into<String>) -> Error {
     Error::KeyInvalid { origin: origin.into(), problem: problem.into() }
 }
 
-fn missing(meta: &Meta, looked_in: &str) -> Error {
-    Error::KeyMissing { expected: meta.key_id.clone(), looked_in: looked_in.into() }
+fn no_such_file(origin: &str) -> Error {
+    invalid(origin, format!("there is no such file; {MAKE_ONE}"))
+}
+
+fn missing(lock: &Lock, looked_in: &str) -> Error {
+    Error::KeyMissing { expected: lock.expected(), looked_in: looked_in.into() }
 }
 
 #[cfg(test)]

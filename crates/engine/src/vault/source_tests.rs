@@ -5,7 +5,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{random::SystemRandom, time::Timestamp};
+use crate::{random::SystemRandom, store::Meta, time::Timestamp, vault::Vault};
 
 const STORE: &str = "store_1";
 
@@ -17,15 +17,13 @@ fn text(key: &RootKey) -> String {
     BASE64.encode(&**key.bytes())
 }
 
-/// What a store sealed with `key` says of itself.
-fn meta(key: &RootKey) -> Meta {
-    let vault = Vault::new(key, STORE);
-    Meta {
-        store_id: STORE.into(),
-        key_id: vault.key_id().into(),
-        key_check: vault.key_check().to_vec(),
-        created_at: Timestamp::from_millis(0),
-    }
+/// What a store whose root key is `key` says of its keys.
+fn lock(key: &RootKey) -> Lock {
+    let vault = Vault::new(RootKey::from_bytes(key.bytes().clone()), STORE);
+    let created_at = Timestamp::from_millis(0);
+    let (key_id, key_check) = (vault.key_id().into(), vault.key_check().to_vec());
+    let meta = Meta { store_id: STORE.into(), key_id, key_check, created_at };
+    Lock { meta, slots: vec![vault.direct_slot(created_at)] }
 }
 
 fn explicit(text: impl Into<String>) -> KeySource {
@@ -41,9 +39,9 @@ fn write_key_file(path: &Path, text: &str) {
 }
 
 /// The id of the key that is loaded, or the code of the refusal.
-fn outcome(source: &KeySource, meta: Option<&Meta>) -> String {
-    match source.load(meta, STORE, &SystemRandom) {
-        Ok(key) => key.id(),
+fn outcome(source: &KeySource, lock: Option<&Lock>) -> String {
+    match source.load(lock, STORE, &SystemRandom) {
+        Ok(unlocked) => unlocked.root.id(),
         Err(error) => error.code().into(),
     }
 }
@@ -63,7 +61,7 @@ fn snapshot(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn a_store_that_has_data_opens_with_its_own_key_and_no_other() {
     let (right, wrong) = (key(), key());
-    let meta = meta(&right);
+    let lock = lock(&right);
     let swapped = {
         // Another store's key file, put under this one's name.
         let other = tempfile::tempdir().unwrap();
@@ -117,7 +115,7 @@ fn a_store_that_has_data_opens_with_its_own_key_and_no_other() {
             write_key_file(&directory.path().join("store_1.key"), text);
         }
         let before = snapshot(directory.path());
-        assert_eq!(outcome(&source(directory.path()), Some(&meta)), expected, "{case}");
+        assert_eq!(outcome(&source(directory.path()), Some(&lock)), expected, "{case}");
         assert_eq!(snapshot(directory.path()), before, "{case}: nothing is written");
     }
 }
@@ -126,8 +124,12 @@ fn a_store_that_has_data_opens_with_its_own_key_and_no_other() {
 #[test]
 fn a_key_of_the_right_name_with_a_wrong_check_is_refused() {
     let key = key();
-    let forged = Meta { key_check: vec![0; 32], ..meta(&key) };
+    let mut forged = lock(&key);
+    forged.slots[0].key_check = vec![0; 32];
     assert_eq!(outcome(&explicit(text(&key)), Some(&forged)), "KEY_MISMATCH");
+    let mut forged = lock(&key);
+    forged.meta.key_check = vec![0; 32];
+    assert_eq!(outcome(&explicit(text(&key)), Some(&forged)), "INTEGRITY_FAILED");
 }
 
 #[test]
@@ -135,11 +137,11 @@ fn an_empty_store_gets_a_key_file_once_and_keeps_it() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path().join("config").join("keys");
     let source = KeySource::AutoFile { directory: directory.clone() };
-    let made = source.load(None, STORE, &SystemRandom).unwrap();
+    let made = source.load(None, STORE, &SystemRandom).unwrap().root;
 
     assert_eq!(fs::read_to_string(directory.join("store_1.key")).unwrap().trim(), text(&made));
     assert_eq!(fs::read_to_string(directory.join(".gitignore")).unwrap(), "*\n");
-    assert_eq!(outcome(&source, Some(&meta(&made))), made.id());
+    assert_eq!(outcome(&source, Some(&lock(&made))), made.id());
     assert_eq!(outcome(&source, None), made.id(), "a start that was cut short begins again with the same key");
 }
 
@@ -171,7 +173,7 @@ fn a_missing_key_is_named_with_the_place_where_it_was_looked_for() {
     let directory = tempfile::tempdir().unwrap();
     let key = key();
     let source = KeySource::AutoFile { directory: directory.path().into() };
-    let message = source.load(Some(&meta(&key)), STORE, &SystemRandom).unwrap_err().to_string();
+    let message = source.load(Some(&lock(&key)), STORE, &SystemRandom).unwrap_err().to_string();
     assert!(message.contains(&key.id()), "{message}");
     assert!(message.contains(&directory.path().join("store_1.key").display().to_string()), "{message}");
 }

@@ -13,7 +13,8 @@ use onbehalf_engine::{
     Error, Result,
     store::{
         AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
-        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
+        FaultRow, FlowKey, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow,
+        RecordsHeadRow, Store,
     },
     time::Timestamp,
 };
@@ -64,6 +65,10 @@ impl<S: ?Sized> Flaky<S> {
 impl<S: Store + ?Sized> Store for Flaky<S> {
     async fn meta(&self) -> Result<Option<Meta>> {
         there(self.store.meta()).await
+    }
+
+    async fn key_slots(&self) -> Result<Vec<KeySlotRow>> {
+        there(self.store.key_slots()).await
     }
 
     async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>> {

@@ -14,6 +14,7 @@ mod events;
 mod flaky;
 mod flows;
 mod hostile;
+mod keys;
 mod meanwhile;
 mod network;
 mod processes;

@@ -14,7 +14,8 @@ use onbehalf_engine::{
     Error, Result,
     store::{
         AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
-        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
+        FaultRow, FlowKey, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow,
+        RecordsHeadRow, Store,
     },
     time::Timestamp,
 };
@@ -90,6 +91,10 @@ impl SimStore {
 impl Store for SimStore {
     async fn meta(&self) -> Result<Option<Meta>> {
         self.read(|tables| tables.meta.clone()).await
+    }
+
+    async fn key_slots(&self) -> Result<Vec<KeySlotRow>> {
+        self.read(|tables| tables.key_slots.clone()).await
     }
 
     async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>> {

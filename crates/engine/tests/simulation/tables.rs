@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use onbehalf_engine::store::{AccountRow, Change, Commit, ConnectionRow, DataKeyRow, FaultRow, LeaseRow, Meta};
+use onbehalf_engine::store::{
+    AccountRow, Change, Commit, ConnectionRow, DataKeyRow, FaultRow, KeySlotRow, LeaseRow, Meta,
+};
 
 /// Organization and id.
 type Key = (String, String);
@@ -11,6 +13,7 @@ type Key = (String, String);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
     pub(crate) meta: Option<Meta>,
+    pub(crate) key_slots: Vec<KeySlotRow>,
     /// The oldest first.
     pub(crate) data_keys: Vec<DataKeyRow>,
     pub(crate) connections: BTreeMap<Key, ConnectionRow>,
@@ -41,6 +44,12 @@ impl Tables {
     fn apply(&mut self, change: Change) -> bool {
         match change {
             Change::Initialize(meta) => self.meta.is_none() && self.meta.replace(meta).is_none(),
+            Change::InsertKeySlot(row) => {
+                let taken = self.key_slots.iter().any(|slot| slot.id == row.id);
+                self.key_slots.push(row);
+                !taken
+            }
+            Change::DeleteKeySlot { .. } | Change::RequireKeySlot { .. } => unreachable!("nobody replaces a key here"),
             Change::InsertDataKey(row) => {
                 let taken = self.data_keys.iter().any(|key| (&key.organization, key.id) == (&row.organization, row.id));
                 self.data_keys.push(row);

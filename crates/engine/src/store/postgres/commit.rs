@@ -184,7 +184,10 @@ async fn answered(sent: Vec<(BoxFuture<'_, Result<u64, Refusal>>, Expect)>) -> R
 /// Whose rows a change concerns.
 pub(super) fn scope_of(change: &Change) -> Scope<'_> {
     match change {
-        Change::Initialize(_) => Scope::Nobody,
+        Change::Initialize(_)
+        | Change::InsertKeySlot(_)
+        | Change::DeleteKeySlot { .. }
+        | Change::RequireKeySlot { .. } => Scope::Nobody,
         Change::ForgetUnverified { .. } | Change::ForgetFlows { .. } | Change::ForgetOutbox { .. } => {
             Scope::Across("forget")
         }
@@ -219,6 +222,9 @@ fn steps(change: &Change) -> Vec<Step<'_>> {
     let any = |sql, values| vec![Step { sql, values, expect: Expect::Any }];
     match change {
         Change::Initialize(meta) => one(sql::INITIALIZE, rows::meta_values(meta)),
+        Change::InsertKeySlot(slot) => one(sql::INSERT_KEY_SLOT, rows::key_slot_values(slot)),
+        Change::DeleteKeySlot { id, version } => one(sql::DELETE_KEY_SLOT, vec![id.into(), (*version).into()]),
+        Change::RequireKeySlot { id, version } => one(sql::HOLD_KEY_SLOT, vec![id.into(), (*version).into()]),
         Change::InsertDataKey(key) => one(sql::INSERT_DATA_KEY, rows::data_key_values(key)),
         Change::InsertConnection(row) => one(sql::INSERT_CONNECTION, rows::connection_values(row)),
         Change::ReplaceConnection(row) => one(sql::REPLACE_CONNECTION, rows::connection_values(row)),

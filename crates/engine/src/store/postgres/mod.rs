@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
+    FlowKey, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
 };
 use crate::{
     Error, Result,
@@ -109,6 +109,10 @@ impl PostgresStore {
 impl Store for PostgresStore {
     async fn meta(&self) -> Result<Option<Meta>> {
         self.find(Scope::Nobody, sql::META, &[], rows::meta).await
+    }
+
+    async fn key_slots(&self) -> Result<Vec<KeySlotRow>> {
+        self.list(Scope::Nobody, sql::KEY_SLOTS, &[], rows::key_slot).await
     }
 
     async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>> {

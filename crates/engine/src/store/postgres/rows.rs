@@ -7,8 +7,8 @@ use super::value::Value;
 use crate::{
     Error, Result,
     store::{
-        AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow,
-        PendingFlows, RecordRow, RecordsHeadRow,
+        AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta,
+        OutboxRow, PendingFlows, RecordRow, RecordsHeadRow,
     },
     time::Timestamp,
 };
@@ -39,6 +39,22 @@ pub(super) fn meta(row: &Row) -> Result<Meta> {
 pub(super) fn meta_values(meta: &Meta) -> Vec<Value<'_>> {
     let Meta { store_id, key_id, key_check, created_at } = meta;
     vec![store_id.into(), key_id.into(), key_check.into(), (*created_at).into()]
+}
+
+pub(super) fn key_slot(row: &Row) -> Result<KeySlotRow> {
+    Ok(KeySlotRow {
+        id: column(row, 0)?,
+        kind: column(row, 1)?,
+        wrapped: column(row, 2)?,
+        key_check: column(row, 3)?,
+        created_at: column(row, 4)?,
+        version: column(row, 5)?,
+    })
+}
+
+pub(super) fn key_slot_values(slot: &KeySlotRow) -> Vec<Value<'_>> {
+    let KeySlotRow { id, kind, wrapped, key_check, created_at, version } = slot;
+    vec![id.into(), kind.into(), wrapped.into(), key_check.into(), (*created_at).into(), (*version).into()]
 }
 
 pub(super) fn data_key(row: &Row) -> Result<DataKeyRow> {

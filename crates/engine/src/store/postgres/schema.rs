@@ -17,8 +17,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_leases.sql"),
     include_str!("../migrations/0003_outbox.sql"),
     include_str!("../migrations/0004_walls.postgres.sql"),
-    include_str!("../migrations/0005_records.sql"),
-    include_str!("../migrations/0006_walls_of_records.postgres.sql"),
+    include_str!("../migrations/0005_key_slots.sql"),
+    include_str!("../migrations/0006_records.sql"),
+    include_str!("../migrations/0007_walls_of_records.postgres.sql"),
 ];
 
 /// The version of the schema that this code reads and writes.

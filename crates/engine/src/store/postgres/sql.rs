@@ -22,6 +22,8 @@ pub(super) const DURABILITY: &str = "SELECT set_config('synchronous_commit', CAS
 pub(super) const HOLD_CONNECTION: &str =
     "SELECT 1 FROM connections WHERE organization = ?1 AND id = ?2 AND version = ?3 FOR SHARE";
 
+pub(super) const HOLD_KEY_SLOT: &str = "SELECT 1 FROM key_slots WHERE id = ?1 AND version = ?2 FOR SHARE";
+
 /// Nobody adds an account to it until the end.
 pub(super) const LOCK_CONNECTION: &str = "SELECT 1 FROM connections WHERE organization = ?1 AND id = ?2 FOR UPDATE";
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::{
     random::{Random, SystemRandom},
-    store::contract::{Place, account, connection, fill, keeps_the_contract},
+    store::contract::{Place, account, at, connection, direct_slot, fill, keeps_the_contract},
 };
 
 /// What names the server: a URL with a user that is no superuser and may make schemas.

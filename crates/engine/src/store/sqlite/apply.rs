@@ -47,6 +47,11 @@ fn apply_one(connection: &Connection, change: &Change) -> Result<bool> {
     let write = |sql: &str, values: &[&dyn ToSql]| Ok(connection.prepare_cached(sql)?.execute(values)? == 1);
     match change {
         Change::Initialize(meta) => write(sql::INITIALIZE, &rows::meta_values(meta)),
+        Change::InsertKeySlot(slot) => write(sql::INSERT_KEY_SLOT, &rows::key_slot_values(slot)),
+        Change::DeleteKeySlot { id, version } => write(sql::DELETE_KEY_SLOT, params![id, version]),
+        Change::RequireKeySlot { id, version } => {
+            connection.prepare_cached(sql::REQUIRE_KEY_SLOT)?.exists(params![id, version])
+        }
         Change::InsertDataKey(key) => write(sql::INSERT_DATA_KEY, &rows::data_key_values(key)),
         Change::InsertConnection(row) => write(sql::INSERT_CONNECTION, &rows::connection_values(row)),
         Change::ReplaceConnection(row) => write(sql::REPLACE_CONNECTION, &rows::connection_values(row)),

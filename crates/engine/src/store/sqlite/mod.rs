@@ -33,7 +33,8 @@ use rusqlite::{OptionalExtension as _, ToSql, params};
 use self::{open::Opened, readers::Readers, writer::Writer};
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store, sql,
+    FlowKey, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
+    sql,
 };
 use crate::{
     Result,
@@ -124,6 +125,10 @@ type Decode<T> = fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>;
 impl Store for SqliteStore {
     async fn meta(&self) -> Result<Option<Meta>> {
         self.find(sql::META, params![], rows::meta)
+    }
+
+    async fn key_slots(&self) -> Result<Vec<KeySlotRow>> {
+        self.list(sql::KEY_SLOTS, params![], rows::key_slot)
     }
 
     async fn data_keys(&self, organization: &str) -> Result<Vec<DataKeyRow>> {

@@ -7,8 +7,8 @@ use rusqlite::{
 
 use crate::{
     store::{
-        AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow,
-        PendingFlows, RecordRow, RecordsHeadRow,
+        AccountRow, ConnectionRow, DataKeyRow, DueRow, FaultRow, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta,
+        OutboxRow, PendingFlows, RecordRow, RecordsHeadRow,
     },
     time::Timestamp,
 };
@@ -32,6 +32,22 @@ pub(super) fn meta(row: &Row<'_>) -> Result<Meta> {
 pub(super) fn meta_values(meta: &Meta) -> [&dyn ToSql; 4] {
     let Meta { store_id, key_id, key_check, created_at } = meta;
     [store_id, key_id, key_check, created_at]
+}
+
+pub(super) fn key_slot(row: &Row<'_>) -> Result<KeySlotRow> {
+    Ok(KeySlotRow {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        wrapped: row.get(2)?,
+        key_check: row.get(3)?,
+        created_at: row.get(4)?,
+        version: row.get(5)?,
+    })
+}
+
+pub(super) fn key_slot_values(slot: &KeySlotRow) -> [&dyn ToSql; 6] {
+    let KeySlotRow { id, kind, wrapped, key_check, created_at, version } = slot;
+    [id, kind, wrapped, key_check, created_at, version]
 }
 
 pub(super) fn data_key(row: &Row<'_>) -> Result<DataKeyRow> {

@@ -14,7 +14,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_rows.sql"),
     include_str!("../migrations/0002_leases.sql"),
     include_str!("../migrations/0003_outbox.sql"),
-    include_str!("../migrations/0005_records.sql"),
+    include_str!("../migrations/0005_key_slots.sql"),
+    include_str!("../migrations/0006_records.sql"),
 ];
 
 /// The version of the schema that this code reads and writes.

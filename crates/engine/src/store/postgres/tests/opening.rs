@@ -29,6 +29,16 @@ async fn a_store_of_a_newer_version_is_refused_and_kept() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_older_than_key_slots_opens_with_its_root_key() {
+    let Some(schema) = Schema::new() else { return };
+    let meta = Meta { store_id: "s".into(), key_id: "key_1".into(), key_check: vec![0, 255], created_at: at(7) };
+    assert_eq!(schema.store().await.commit(vec![Change::Initialize(meta)]).await.unwrap(), Commit::Applied);
+    let older = "DROP TABLE key_slots, records, records_head; DELETE FROM migrations WHERE version > 4";
+    schema.another_program().await.batch_execute(older).await.unwrap();
+    assert_eq!(schema.store().await.key_slots().await.unwrap(), [direct_slot()]);
+}
+
+#[tokio::test]
 async fn a_schema_with_other_tables_is_refused_and_kept() {
     let Some(schema) = Schema::new() else { return };
     let other = schema.another_program().await;

@@ -190,6 +190,21 @@ async fn a_table_that_was_taken_away_is_damage() {
     assert_eq!(store.flow(FlowKey::Link(b"link-flow_1")).await.unwrap_err().code(), "STORE_CORRUPT");
 }
 
+#[tokio::test]
+async fn a_store_that_is_older_than_key_slots_opens_with_its_root_key() {
+    let (_folder, path, store) = stored();
+    let meta = Meta { store_id: "s".into(), key_id: "key_1".into(), key_check: vec![0, 255], created_at: at(7) };
+    assert_eq!(store.commit(vec![Change::Initialize(meta)]).await.unwrap(), Commit::Applied);
+    store.close().await.unwrap();
+    another_program(&path)
+        .execute_batch(
+            "DROP TABLE key_slots; DROP TABLE records; DROP TABLE records_head;
+            PRAGMA user_version = 3",
+        )
+        .unwrap();
+    assert_eq!(open(&path).unwrap().key_slots().await.unwrap(), [direct_slot()]);
+}
+
 #[test]
 fn an_empty_file_becomes_a_store() {
     let folder = tempfile::tempdir().unwrap();
