@@ -247,7 +247,7 @@ impl Engine {
     /// Writes the flow's next state, holding `held` and nothing else. Whether this caller was the one to do so.
     async fn advance(&self, flow: &StoredFlow, held: Option<&Held>) -> Result<Commit> {
         let row = self.rows.write_flow(flow, held).await?;
-        self.rows.store.commit(vec![Change::ReplaceFlow(row)]).await
+        self.rows.commit(vec![Change::ReplaceFlow(row)]).await
     }
 
     /// Ends the flow and destroys what it held. A flow that someone else has moved on meanwhile is theirs.
@@ -257,6 +257,7 @@ impl Engine {
         flow.facts.failure = Some(error.code().into());
         let ended = self.advance(&flow, None).await?;
         if ended == Commit::Applied {
+            self.metrics.flow_ended(Some(error));
             tracing::info!(flow.id = %flow.id, code = error.code(), %error, "an authorization ended");
         }
         Ok(ended)

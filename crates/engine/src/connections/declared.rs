@@ -34,7 +34,7 @@ impl Engine {
                 Some(stored) => {
                     let row =
                         self.rows.write_connection(&brought_up_to_date(Arc::unwrap_or_clone(stored), wanted)).await?;
-                    self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await?
+                    self.rows.commit(vec![Change::ReplaceConnection(row)]).await?
                 }
             };
             if commit == Commit::Applied {

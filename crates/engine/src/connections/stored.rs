@@ -25,7 +25,7 @@ impl Engine {
             change(self, &mut connection)?;
             connection.updated_at = self.clock.now();
             let row = self.rows.write_connection(&connection).await?;
-            if self.rows.store.commit(vec![Change::ReplaceConnection(row)]).await? == Commit::Applied {
+            if self.rows.commit(vec![Change::ReplaceConnection(row)]).await? == Commit::Applied {
                 // What the provider had against the app, it had against another version.
                 return Ok(self.view(&connection, None));
             }
@@ -70,7 +70,7 @@ impl Engine {
 
     pub(crate) async fn insert_connection(&self, connection: &StoredConnection) -> Result<Commit> {
         let row = self.rows.write_connection(connection).await?;
-        self.rows.store.commit(vec![Change::InsertConnection(row)]).await
+        self.rows.commit(vec![Change::InsertConnection(row)]).await
     }
 
     /// A connection that is not in the store yet, checked against its connector.

@@ -155,7 +155,7 @@ impl Engine {
             account.facts.request_epoch = account.facts.request_epoch.max(epoch);
             let with = with.iter().cloned().chain([release(&account, epoch)]).collect();
             let commit = if account == found {
-                self.rows.store.commit(with).await?
+                self.rows.commit(with).await?
             } else {
                 account.updated_at = self.clock.now();
                 self.commit_account(&account, with).await?

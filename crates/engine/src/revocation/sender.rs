@@ -151,7 +151,7 @@ impl Engine {
             // Those that were over long ago go with the newest.
             changes.push(Change::ForgetOutbox { before: revocation.updated_at.minus(KEPT) });
         }
-        let commit = self.rows.store.commit(changes).await?;
+        let commit = self.rows.commit(changes).await?;
         revocation.version += 1;
         Ok(commit)
     }

@@ -13,7 +13,7 @@ use onbehalf_engine::{
     Error, Result,
     store::{
         AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
-        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store,
+        FaultRow, FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Pool, Store,
     },
     time::Timestamp,
 };
@@ -132,6 +132,10 @@ impl<S: Store + ?Sized> Store for Flaky<S> {
 
     async fn now(&self) -> Result<Timestamp> {
         Ok(there(self.store.now()).await?.plus(self.ahead))
+    }
+
+    fn pool(&self) -> Option<Pool> {
+        self.store.pool()
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {

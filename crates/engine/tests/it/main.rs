@@ -15,6 +15,7 @@ mod flows;
 mod hostile;
 mod meanwhile;
 mod network;
+mod operating;
 mod processes;
 mod provider;
 mod proxy;

@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Store,
+    FlowKey, FlowRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Pool, Store,
 };
 use crate::{
     Error, Result,
@@ -227,6 +227,10 @@ impl Store for PostgresStore {
             return Ok(clock.now());
         }
         rows::moment(&self.server.ask(sql::NOW, &[]).await?)
+    }
+
+    fn pool(&self) -> Option<Pool> {
+        Some(self.server.pool())
     }
 
     /// Carried out even if the caller stops waiting.
