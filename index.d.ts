@@ -361,6 +361,25 @@ export declare class Onbehalf {
   /** Serves the pages on `port` of this machine's loopback addresses, and keeps the process alive until `close()`. */
   listen(options?: CallOptions): Promise<Listening>
   /**
+   * Whether this process can do its work now, for a readiness probe. What is wrong is part of the answer: it rejects for
+   * nothing but its own `signal` and `timeoutMs`. Writes nothing, asks no provider, and takes a few seconds at most
+   * once the environment is open.
+   *
+   * ```ts
+   * app.get('/ready', async (request, response) => {
+   *   const health = await onbehalf.health()
+   *   response.status(health.ok ? 200 : 503).json(health)
+   * })
+   * ```
+   */
+  health(options?: CallOptions): Promise<Health>
+  /**
+   * What this instance has counted since it was opened, and what is under way in it, as OpenMetrics text: serve it with
+   * the content type `application/openmetrics-text; version=1.0.0; charset=utf-8`. It is of this process alone. No label or
+   * value is a secret, or tells whose account it was; `docs/production.md` lists them.
+   */
+  metrics(options?: CallOptions): Promise<string>
+  /**
    * Stops serving, ends waits and requests with `CLOSED`, lets refreshes under way finish, and closes the store. Later
    * calls fail with `CLOSED`.
    */
@@ -726,6 +745,41 @@ export interface EndpointOptions {
   revokeUrl?: string
   /** Where requests go. */
   baseUrl?: string
+}
+
+/** How an environment is, as far as this process can tell. */
+export interface Health {
+  /** Whether it can do its work: there is no problem. */
+  ok: boolean
+  /** The version of onbehalf. */
+  version: string
+  /**
+   * What keeps it from working: it cannot be opened, the store cannot be read, the store is sealed with another key by
+   * now, the journal takes no answers, or the instance was closed.
+   */
+  problems: Array<HealthProblem>
+  /** How many milliseconds the store took to answer one question; absent where it did not. */
+  storeMs?: number
+  /**
+   * By how many milliseconds the database's clock is ahead of this machine's, less than none where it is behind. Absent
+   * with a file, which has no clock.
+   */
+  clockAheadMs?: number
+  /**
+   * How many of the first thousand connections have an account whose refresh has been due for more than five minutes;
+   * those that are disabled, or whose provider is down, are among them. Absent with `backgroundRefresh: false`.
+   */
+  overdueConnections?: number
+  /** How many revocations are yet to be taken by their providers; 100 stands for more. */
+  pendingRevocations?: number
+}
+
+/** One thing that keeps an environment from working. */
+export interface HealthProblem {
+  /** As of an `OnbehalfError`. */
+  code: ErrorCode
+  /** What happened, and what to do about it. */
+  message: string
 }
 
 /** What to make an authorization link for. */

@@ -45,7 +45,7 @@ class Onbehalf extends native.Onbehalf {
       for (const method of methodsOf(type)) bind(room, method)
       Object.defineProperty(this, name, { __proto__: null, value: room })
     }
-    for (const method of ['on', 'handler', 'listen', 'close']) bind(this, method)
+    for (const method of ['on', 'handler', 'listen', 'health', 'metrics', 'close']) bind(this, method)
   }
 
   on(name, listener) {

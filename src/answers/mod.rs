@@ -1,6 +1,7 @@
 //! What JavaScript gets: one struct an answer, which is also its TypeScript. What is not there is `undefined`.
 
 mod connections;
+mod health;
 mod revocations;
 
 use indexmap::IndexMap;
@@ -19,6 +20,7 @@ use url::Url;
 
 pub use self::{
     connections::{ConnectionDetails, ConnectionList, ConnectorDetails, ConnectorList},
+    health::Health,
     revocations::RevocationList,
 };
 

@@ -8,7 +8,8 @@
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
 //! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`] and [`proxy`], which are the calls on [`Engine`];
-//! [`events`] tells of what they change, and [`metrics`] counts it.
+//! [`events`] tells of what they change, and [`metrics`] counts it;
+//! [`Engine::health`] says whether all of it can work.
 //!
 //! # One authorization, from call to sealed token
 //! 1. [`Engine::authorization_link`] finds the connection (`stored_connection`), checks that it can authorize
@@ -42,6 +43,7 @@ pub mod events;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod health;
 pub mod metrics;
 pub mod names;
 pub mod oauth;
@@ -62,4 +64,5 @@ pub mod vault;
 
 pub use engine::{Engine, Parts};
 pub use error::{Error, Result};
+pub use health::Health;
 pub use settings::{Settings, StoreLocation, UserVerification};

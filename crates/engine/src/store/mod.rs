@@ -110,6 +110,11 @@ pub trait Store: Send + Sync + 'static {
     /// never set.
     async fn now(&self) -> Result<Timestamp>;
 
+    /// The time of day on the store's own clock, where it has one.
+    async fn time_of_day(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     /// Applies all changes, or none, and returns when they are durable; a new link may be undone by a loss of power. A
     /// caller that stops waiting leaves it unknown whether they were applied: read again before deciding.
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit>;

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use onbehalf_engine::{
+    Error,
     egress::Failure,
     proxy::{Body, ProxyRequest},
     refresh::RefreshSettings,
     removal::AtProvider,
     secret::ExposeSecret,
+    time::Clock as _,
 };
 
 use crate::world::{World, account, code, settings, token_of, world};
@@ -195,6 +197,43 @@ async fn a_provider_that_fails_is_seen_to_be_left_alone() {
         assert_eq!(world.asks_for_a_token().await, Err("PROVIDER_UNAVAILABLE"));
     }
     assert_eq!(world.metric("onbehalf_providers_left_alone"), Some(1.0));
+}
+
+#[tokio::test]
+async fn an_environment_that_works_says_so() {
+    let world = world().await;
+    world.store.hang_clock(world.clock.now().plus(Duration::from_millis(1500)));
+    let health = world.engine.health().await;
+    assert!(health.is_ok() && health.store_took.is_some(), "{health:?}");
+    assert_eq!((health.clock_ahead, health.pending_revocations), (Some(1500), Some(0)));
+    assert_eq!(health.overdue_connections, None, "nothing is refreshed in the background here");
+    assert_eq!(health.version(), env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_a_problem_and_not_a_failure() {
+    let world = world().await;
+    world.store.set_gone(true);
+    let health = world.engine.health().await;
+    let codes: Vec<_> = health.problems.iter().map(Error::code).collect();
+    assert_eq!((codes, health.is_ok(), health.store_took), (vec!["STORE_UNREACHABLE"], false, None));
+    world.store.set_gone(false);
+    assert!(world.engine.health().await.is_ok());
+    world.engine.close().await.unwrap();
+    assert_eq!(world.engine.health().await.problems[0].code(), "CLOSED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_should_have_been_done_is_counted() {
+    let world = World::with(onbehalf_engine::Settings { refresh: RefreshSettings::default(), ..settings() }).await;
+    world.authorize("user_1", "ada").await;
+    assert_eq!(world.engine.health().await.overdue_connections, Some(0));
+    world.pass(Duration::from_secs(7200));
+    assert_eq!(world.engine.health().await.overdue_connections, Some(1));
+    let busy = || Ok((503, Vec::new()));
+    world.provider.state().revocations.extend(std::iter::repeat_with(busy).take(8));
+    world.engine.delete_account(&account("example", "user_1"), AtProvider::Revoke).await.unwrap();
+    assert_eq!(world.engine.health().await.pending_revocations, Some(1));
 }
 
 /// Invariant 7.

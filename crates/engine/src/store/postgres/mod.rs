@@ -229,6 +229,10 @@ impl Store for PostgresStore {
         rows::moment(&self.server.ask(sql::NOW, &[]).await?)
     }
 
+    async fn time_of_day(&self) -> Result<Option<Timestamp>> {
+        self.now().await.map(Some)
+    }
+
     fn pool(&self) -> Option<Pool> {
         Some(self.server.pool())
     }
