@@ -66,6 +66,21 @@ pub(crate) enum Refresh {
 }
 
 impl Refresh {
+    pub(super) const ALL: [(Self, &str); 12] = [
+        (Self::Refreshed, "refreshed"),
+        (Self::Ended, "ended"),
+        (Self::Refused, "refused"),
+        (Self::Misconfigured, "misconfigured"),
+        (Self::OtherSecret, "other_secret"),
+        (Self::Unavailable, "unavailable"),
+        (Self::Salvaged, "salvaged"),
+        (Self::Unproven, "unproven"),
+        (Self::Unusable, "unusable"),
+        (Self::Unanswered, "unanswered"),
+        (Self::Unreachable, "unreachable"),
+        (Self::Unsent, "unsent"),
+    ];
+
     /// What this answer is, before anything was done about it.
     pub(crate) fn of(outcome: &Outcome, status: StatusCode) -> Self {
         match outcome {
@@ -89,20 +104,7 @@ impl Refresh {
     }
 
     pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Refreshed => "refreshed",
-            Self::Ended => "ended",
-            Self::Refused => "refused",
-            Self::Misconfigured => "misconfigured",
-            Self::OtherSecret => "other_secret",
-            Self::Unavailable => "unavailable",
-            Self::Salvaged => "salvaged",
-            Self::Unproven => "unproven",
-            Self::Unusable => "unusable",
-            Self::Unanswered => "unanswered",
-            Self::Unreachable => "unreachable",
-            Self::Unsent => "unsent",
-        }
+        Self::ALL.iter().find(|(refresh, _)| *refresh == self).map_or("unsent", |(_, name)| name)
     }
 }
 

@@ -6,6 +6,8 @@
 //! whose account it was, what was asked of the provider, or with what.
 
 mod labels;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
