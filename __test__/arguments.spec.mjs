@@ -266,7 +266,14 @@ test('no value, however odd, is more than refused (A117)', async (t) => {
   const rooms = { actions, connections, connectors }
   const methods = Object.values(rooms).flatMap((room) => methodsOf(room).map((name) => room[name]))
   t.true(methods.length >= 23, `${methods.length} methods`)
-  const calls = [...methods, onbehalf.listen, onbehalf.close, (options) => new Onbehalf(options)]
+  const calls = [
+    ...methods,
+    onbehalf.listen,
+    onbehalf.health,
+    onbehalf.metrics,
+    onbehalf.close,
+    (options) => new Onbehalf(options),
+  ]
 
   // The same values in every run: a linear generator with a seed of its own.
   let seed = 1

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use onbehalf_engine::{Engine, Error, Result, random::SystemRandom};
+use onbehalf_engine::{Engine, Error, Health, Result, random::SystemRandom};
 use onbehalf_sandbox::Sandbox;
 use tokio::sync::Mutex;
 use url::Url;
@@ -61,6 +61,14 @@ impl Instance {
     pub(crate) async fn engine(&self) -> Result<Arc<Engine>> {
         let mut state = self.state.lock().await;
         Ok(self.open(&mut state).await?.site.engine.clone())
+    }
+
+    /// How the environment is, which is opened first; that it cannot be is an answer too.
+    pub(crate) async fn health(&self) -> Health {
+        match self.engine().await {
+            Ok(engine) => engine.health().await,
+            Err(error) => Health::unopened(error),
+        }
     }
 
     /// The engine, once browsers on this machine can come back to it. Elsewhere, and where the app serves the pages

@@ -11,7 +11,7 @@ use onbehalf_engine::{Error, vault::KeySource};
 
 use crate::{
     actions::Actions,
-    answers::{KeySlotDetails, KeySlotList, Listening},
+    answers::{Health, KeySlotDetails, KeySlotList, Listening},
     argument::Argument,
     asked::{KeySlotRef, Nothing},
     audit::Audit,
@@ -166,6 +166,39 @@ impl Onbehalf {
         call::<KeySlotRefOptions, _, _, _, _>(env, &self.instance, options, |engine, slot: KeySlotRef| async move {
             engine.remove_key_slot(&slot.id).await
         })
+    }
+
+    /// Whether this process can do its work now, for a readiness probe. What is wrong is part of the answer: it rejects for
+    /// nothing but its own `signal` and `timeoutMs`. Writes nothing, asks no provider, and takes a few seconds at most
+    /// once the environment is open.
+    ///
+    /// ```ts
+    /// app.get('/ready', async (request, response) => {
+    ///   const health = await onbehalf.health()
+    ///   response.status(health.ok ? 200 : 503).json(health)
+    /// })
+    /// ```
+    #[napi(ts_args_type = "options?: CallOptions", ts_return_type = "Promise<Health>")]
+    pub fn health<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, Health>> {
+        attempt(env, || {
+            let Call::<'_, Nothing> { patience, .. } = Call::read::<NoOptions>(options)?;
+            enlist(env, &self.instance)?;
+            let instance = self.instance.clone();
+            promise(env, patience, Abandoned::GoesOn, async move { Ok(instance.health().await.into()) })
+        })
+    }
+
+    /// What this instance has counted since it was opened, and what is under way in it, as OpenMetrics text: serve it with
+    /// the content type `application/openmetrics-text; version=1.0.0; charset=utf-8`. It is of this process alone. No label or
+    /// value is a secret, or tells whose account it was; `docs/production.md` lists them.
+    #[napi(ts_args_type = "options?: CallOptions", ts_return_type = "Promise<string>")]
+    pub fn metrics<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, String>> {
+        call::<NoOptions, Nothing, _, _, _>(
+            env,
+            &self.instance,
+            options,
+            |engine, _| async move { Ok(engine.metrics()) },
+        )
     }
 
     /// Stops serving, ends waits and requests with `CLOSED`, lets refreshes under way finish, and closes the store. Later

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connections;
+mod health;
 mod key_slots;
 mod revocations;
 
@@ -22,6 +23,7 @@ use url::Url;
 pub use self::{
     audit::{AuditCheckpoint, AuditList, AuditTail},
     connections::{ConnectionDetails, ConnectionList, ConnectorDetails, ConnectorList},
+    health::Health,
     key_slots::{KeySlotDetails, KeySlotList},
     revocations::RevocationList,
 };

@@ -25,6 +25,7 @@ use crate::{
         guard,
     },
     events::Subscribers,
+    metrics::Metrics,
     random::{Random, SystemRandom},
     refresh::{Flights, Pace, Refresher, Timing},
     revocation::Sender,
@@ -69,6 +70,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// One environment, open.
 pub struct Engine {
     pub(crate) rows: Rows,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) journal: Journal,
     pub(crate) egress: Arc<dyn Egress>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -161,8 +163,10 @@ impl Engine {
         let Checked { settings, catalogue, user_verification, user_verify_urls } = checked;
         let (vault, store_id, key_slot) = unlock(&settings.key, &settings.store, &parts).await?;
         let random = parts.random.clone();
+        let metrics = Arc::new(Metrics::new(parts.store.pool().is_some()));
         let engine = Arc::new(Self {
-            rows: Rows::new(parts.store, vault, parts.random.clone(), parts.clock.clone()),
+            rows: Rows::new(parts.store, vault, parts.random.clone(), parts.clock.clone(), metrics.clone()),
+            metrics,
             journal: parts.journal,
             egress: parts.egress,
             clock: parts.clock,

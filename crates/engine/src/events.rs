@@ -80,9 +80,10 @@ impl Engine {
         self.subscribers.add()
     }
 
-    /// Tells of an account that was committed, where its status is another than it was.
+    /// Counts and tells of an account that was committed, where its status is another than it was.
     pub(crate) async fn tell_status(&self, account: &StoredAccount) -> Result<()> {
         let Some((previous_status, status)) = status_change(account) else { return Ok(()) };
+        self.metrics.account_came_to(status.as_str());
         if !self.subscribers.are_there() {
             return Ok(());
         }

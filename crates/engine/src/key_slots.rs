@@ -57,8 +57,7 @@ impl Engine {
             let slot = self.rows.vault().wrapped_slot(&given, self.clock.now(), &*self.random)?;
             let shown = self.shown(&slot)?;
             let record = self.record_key(Action::KeyAdded, shown.id.as_str())?;
-            if self.rows.store.commit(vec![require(own), Change::InsertKeySlot(slot), record]).await? == Commit::Applied
-            {
+            if self.rows.commit(vec![require(own), Change::InsertKeySlot(slot), record]).await? == Commit::Applied {
                 tracing::info!(key.id = shown.id, "a key was added to the store");
                 return Ok(shown);
             }
@@ -83,7 +82,7 @@ impl Engine {
                 find(&slots, id).ok_or_else(|| Error::invalid("id", "names no key that the store opens with"))?;
             let remove = Change::DeleteKeySlot { id: slot.id.clone(), version: slot.version };
             let record = self.record_key(Action::KeyRemoved, id)?;
-            if self.rows.store.commit(vec![require(own), remove, record]).await? == Commit::Applied {
+            if self.rows.commit(vec![require(own), remove, record]).await? == Commit::Applied {
                 tracing::info!(key.id = id, "a key was taken away from the store");
                 return Ok(());
             }

@@ -8,8 +8,8 @@
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
 //! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`] and [`proxy`], which are the calls
-//! on [`Engine`]; [`audit`] keeps what they do on record, and [`events`] tells of it. [`key_slots`] is who may open the
-//! store.
+//! on [`Engine`]; [`audit`] keeps what they do on record, [`events`] tells of it, and [`metrics`] counts
+//! it. [`key_slots`] is who may open the store, and [`Engine::health`] says whether all of it can work.
 //!
 //! # One authorization, from call to sealed token
 //! 1. [`Engine::authorization_link`] finds the connection (`stored_connection`), checks that it can authorize
@@ -44,7 +44,9 @@ pub mod events;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod health;
 pub mod key_slots;
+pub mod metrics;
 pub mod names;
 pub mod oauth;
 mod page;
@@ -64,4 +66,5 @@ pub mod vault;
 
 pub use engine::{Engine, Parts};
 pub use error::{Error, Result};
+pub use health::Health;
 pub use settings::{Settings, StoreLocation, UserVerification};

@@ -45,7 +45,7 @@ impl Engine {
                 id: stored.id,
                 version: stored.version,
             });
-            if self.rows.store.commit(changes).await? == Commit::Applied {
+            if self.rows.commit(changes).await? == Commit::Applied {
                 self.forget_refresh(&id);
                 self.revocations_sender.hear();
                 self.announce();
@@ -138,7 +138,7 @@ impl Engine {
             changes.push(Change::RequireNoAccounts { organization: organization.clone(), connection_id: id.clone() });
             changes.push(Change::DeleteConnection { organization, id, version: connection.version });
         }
-        if self.rows.store.commit(changes).await? == Commit::Conflict {
+        if self.rows.commit(changes).await? == Commit::Conflict {
             return Ok(false);
         }
         gone.iter().for_each(|id| self.forget_refresh(id));

@@ -106,7 +106,7 @@ impl Engine {
         }
         with.push(if account.version == 0 { Change::InsertAccount(row) } else { Change::ReplaceAccount(row) });
         let _turn = self.subscribers.turn(account).await;
-        let commit = self.rows.store.commit(with).await?;
+        let commit = self.rows.commit(with).await?;
         if commit == Commit::Applied {
             self.announce();
             self.refresher.hear_of(account, self.clock.now());

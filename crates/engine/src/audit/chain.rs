@@ -123,7 +123,7 @@ impl Engine {
                 rows.into_iter().map(|row: RecordRow| self.rows.read_record(row)).collect::<Result<_>>()?;
             let (changes, _) = self.rows.link_records(&head, &records);
             // Where somebody else was faster, what is left is looked for again.
-            if self.rows.store.commit(changes).await? == Commit::Applied && is_last {
+            if self.rows.commit(changes).await? == Commit::Applied && is_last {
                 return Ok(());
             }
         }

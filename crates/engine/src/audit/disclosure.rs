@@ -47,7 +47,7 @@ impl Engine {
         }
         let of = RecordFacts::of_account(account);
         let record = self.record(&account.organization, Action::CredentialDisclosed, &of)?;
-        match self.rows.store.commit(vec![record]).await? {
+        match self.rows.commit(vec![record]).await? {
             Commit::Applied => {
                 self.disclosures.remember(&account.id, now);
                 Ok(())

@@ -114,7 +114,7 @@ impl Engine {
     /// Commits what others should know and no one depends on.
     async fn note_beside(&self, change: Result<Option<Change>>) {
         let noted = match change {
-            Ok(Some(change)) => self.rows.store.commit(vec![change]).await.map(drop),
+            Ok(Some(change)) => self.rows.commit(vec![change]).await.map(drop),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };

@@ -40,6 +40,7 @@ impl Engine {
                 with.push(Change::RequireNoLease { organization, account_id });
             }
             if self.commit_account(&account, with).await? == Commit::Applied {
+                self.metrics.flow_ended(None);
                 tracing::info!(flow.id = %flow.id, account.id = %account.id, "an account was authorized");
                 return Ok(());
             }

@@ -158,8 +158,9 @@ impl Engine {
         let row = self.rows.write_flow(&flow, None).await?;
         let record = self.record(&flow.organization, Action::LinkCreated, &RecordFacts::of_flow(&flow))?;
         let changes = vec![Change::ForgetFlows { before: now.minus(REMEMBERED) }, Change::InsertFlow(row), record];
-        match self.rows.store.commit(changes).await? {
+        match self.rows.commit(changes).await? {
             Commit::Applied => {
+                self.metrics.link_made(&connection.connector);
                 tracing::info!(flow.id = %flow.id, account.id = %account.id, "a link was made");
                 let url = self.page_url("connect", &Organization::default(), token.expose_secret());
                 Ok(Link { url: Secret::from(String::from(url)), expires_at: flow.expires_at })

@@ -252,7 +252,7 @@ impl Engine {
             let of = RecordFacts::of_flow(flow).failed(flow.facts.failure.as_deref().map(str::to_lowercase).as_deref());
             changes.push(self.record(&flow.organization, action, &of)?);
         }
-        self.rows.store.commit(changes).await
+        self.rows.commit(changes).await
     }
 
     /// Ends the flow and destroys what it held. A flow that someone else has moved on meanwhile is theirs.
@@ -262,6 +262,7 @@ impl Engine {
         flow.facts.failure = Some(error.code().into());
         let ended = self.advance(&flow, None, Some(Action::FlowFailed)).await?;
         if ended == Commit::Applied {
+            self.metrics.flow_ended(Some(error));
             tracing::info!(flow.id = %flow.id, code = error.code(), %error, "an authorization ended");
         }
         Ok(ended)

@@ -54,7 +54,7 @@ impl Engine {
     /// now is no reason to keep the store shut.
     pub(crate) async fn forget_unverified(&self, before: Timestamp) {
         let forget = vec![Change::ForgetUnverified { before }];
-        if let Err(error) = self.rows.store.commit(forget).await {
+        if let Err(error) = self.rows.commit(forget).await {
             tracing::warn!(code = error.code(), "what was held for verification is not destroyed yet");
         }
     }

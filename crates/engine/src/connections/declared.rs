@@ -37,7 +37,7 @@ impl Engine {
                     let of = RecordFacts::of_connection(&connection);
                     let record = self.record(organization, Action::ConnectionUpdated, &of)?;
                     let row = self.rows.write_connection(&connection).await?;
-                    self.rows.store.commit(vec![Change::ReplaceConnection(row), record]).await?
+                    self.rows.commit(vec![Change::ReplaceConnection(row), record]).await?
                 }
             };
             if commit == Commit::Applied {

@@ -28,7 +28,7 @@ impl Engine {
             let row = self.rows.write_connection(&connection).await?;
             let of = RecordFacts::of_connection(&connection);
             let record = self.record(organization, Action::ConnectionUpdated, &of)?;
-            if self.rows.store.commit(vec![Change::ReplaceConnection(row), record]).await? == Commit::Applied {
+            if self.rows.commit(vec![Change::ReplaceConnection(row), record]).await? == Commit::Applied {
                 // What the provider had against the app, it had against another version.
                 return Ok(self.view(&connection, None));
             }
@@ -75,7 +75,7 @@ impl Engine {
         let row = self.rows.write_connection(connection).await?;
         let of = RecordFacts::of_connection(connection).named(&connection.name);
         let record = self.record(&connection.organization, Action::ConnectionCreated, &of)?;
-        self.rows.store.commit(vec![Change::InsertConnection(row), record]).await
+        self.rows.commit(vec![Change::InsertConnection(row), record]).await
     }
 
     /// A connection that is not in the store yet, checked against its connector.

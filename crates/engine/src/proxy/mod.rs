@@ -109,29 +109,41 @@ impl Engine {
         }
     }
 
-    /// The head of the provider's answer, and its body to be read.
+    /// The head of the provider's answer, and its body to be read. Counted, once it is known whose API is meant.
     async fn answer(self: &Arc<Self>, request: ProxyRequest) -> Result<ProxyResponse<AnswerBody>> {
         let (connection, account) = self.stored_account(&request.account).await?;
-        let setup = self.setup(&connection)?;
+        let under_way = self.metrics.call_begins(&connection.connector);
+        let answer = self.answer_to(&connection, account, request).await;
+        under_way.ended(answer.as_ref().map(|answer| answer.status));
+        answer
+    }
+
+    async fn answer_to(
+        self: &Arc<Self>,
+        connection: &StoredConnection,
+        account: StoredAccount,
+        request: ProxyRequest,
+    ) -> Result<ProxyResponse<AnswerBody>> {
+        let setup = self.setup(connection)?;
         // What a person entered may name their host. A token is opened once, when it is known which one is sent.
         let entered = match setup.is_static() {
-            true => Some(self.usable_credential(&connection, &account).await?),
-            false => self.check_usable(&connection, &account).map(|()| None)?,
+            true => Some(self.usable_credential(connection, &account).await?),
+            false => self.check_usable(connection, &account).map(|()| None)?,
         };
         let patience = request.time_limit().unwrap_or(Duration::MAX);
         let call = Call::new(&setup, &account, entered.as_ref(), request, patience)?;
-        let (account, credential) = self.fresh(&connection, account, Need::ValidFor(LEAST_VALIDITY)).await?;
+        let (account, credential) = self.fresh(connection, account, Need::ValidFor(LEAST_VALIDITY)).await?;
         // Only what can be refreshed is sent again, so only that is copied.
         let again = credential.refresh_token().and_then(|_| call.try_clone());
-        let (answer, origin) = self.call(&connection, &account, &credential, call).await?;
+        let (answer, origin) = self.call(connection, &account, &credential, call).await?;
         let refused = answer.status() == StatusCode::UNAUTHORIZED;
         // A token that is this new is refused for another reason than its age.
         let outdated = refused && !account.was_refreshed_within(SETTLED_FOR, self.clock.now());
         let Some(again) = again.filter(|_| outdated) else { return Ok(self.answered(answer, origin)) };
         drop(answer);
         let newer = Need::NewerThan(account.facts.token_epoch);
-        let (account, credential) = self.fresh(&connection, account, newer).await?;
-        let (answer, origin) = self.call(&connection, &account, &credential, again).await?;
+        let (account, credential) = self.fresh(connection, account, newer).await?;
+        let (answer, origin) = self.call(connection, &account, &credential, again).await?;
         Ok(self.answered(answer, origin))
     }
 

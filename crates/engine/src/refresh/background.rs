@@ -97,6 +97,11 @@ impl Refresher {
         }
     }
 
+    /// Whether this process refreshes in the background.
+    pub(crate) fn is_there(&self) -> bool {
+        self.news.get().is_some()
+    }
+
     fn tell(&self, news: News) {
         if let Some(task) = self.news.get() {
             let _ = task.send(news);

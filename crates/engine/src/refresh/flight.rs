@@ -19,6 +19,7 @@ use super::{
 use crate::{
     Engine, Error, Result,
     connections::registration::Setup,
+    metrics::Refresh,
     oauth::token_request,
     rows::StoredAccount,
     store::{Change, Commit, journal::Slot},
@@ -59,6 +60,11 @@ impl Flights {
         // One that broke off stays there.
         let flies = under_way.get(account_id).is_some_and(|flight| flight.ending.has_changed().is_ok());
         flies || self.kept.holds(account_id)
+    }
+
+    /// How many are under way.
+    pub(crate) fn count(&self) -> usize {
+        self.under_way().len()
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Flight>> {
@@ -226,6 +232,7 @@ impl Engine {
                 Settled::AskAgain { after: Duration::ZERO, told: Err(error) }
             }
             Err(error) => {
+                self.metrics.refresh_ended(&setup.connector.slug, Refresh::without_answer(&error));
                 if self.note_unanswered(organization, &seen.id, epoch, &error).await.is_ok() {
                     held.end();
                 }
@@ -249,7 +256,7 @@ impl Engine {
         };
         let is_outdated = lease.is_outdated.clone();
         async move {
-            if engine.rows.store.commit(vec![mark]).await? == Commit::Applied {
+            if engine.rows.commit(vec![mark]).await? == Commit::Applied {
                 return Ok(());
             }
             is_outdated.store(true, Ordering::Release);

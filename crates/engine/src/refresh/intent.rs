@@ -76,7 +76,7 @@ impl Engine {
                 sent: false,
             };
             let take = Change::TakeLease { lease, account_version: account.version };
-            if self.rows.store.commit(probe.into_iter().chain([take]).collect()).await? == Commit::Applied {
+            if self.rows.commit(probe.into_iter().chain([take]).collect()).await? == Commit::Applied {
                 let (account_version, is_outdated) = (account.version, Arc::default());
                 return Ok(Intent::Ours(Box::new(Lease {
                     epoch,

@@ -36,6 +36,11 @@ impl KeptAnswers {
         self.answers().contains_key(account_id)
     }
 
+    /// How many are kept.
+    pub(crate) fn count(&self) -> usize {
+        self.answers().len()
+    }
+
     /// The account's answer, for the one who settles it.
     pub(super) fn take(&self, account_id: &str) -> Option<(Answer, Slot)> {
         self.answers().remove(account_id)

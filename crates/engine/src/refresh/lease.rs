@@ -162,7 +162,7 @@ impl Engine {
                 with.push(self.record(organization, Action::RefreshFailed, &of)?);
             }
             let commit = if account == found {
-                self.rows.store.commit(with).await?
+                self.rows.commit(with).await?
             } else {
                 account.updated_at = self.clock.now();
                 self.commit_account(&account, with).await?

@@ -16,6 +16,7 @@ use crate::{
     audit::Action,
     catalogue::profile::Profile,
     connections::registration::Setup,
+    metrics::Refresh,
     names::Organization,
     oauth::{
         outcome::Outcome,
@@ -56,6 +57,15 @@ pub(super) enum Settled {
 pub(super) type Settling<'a> = Pin<Box<dyn Future<Output = Result<Settled>> + Send + 'a>>;
 
 impl Settled {
+    /// What its request came to, by what the answer was.
+    fn came_to(&self, answer: Refresh) -> Refresh {
+        match self {
+            Self::Told(Err(Error::ReauthorizationRequired { .. })) => Refresh::Ended,
+            Self::AskOtherwise(_) => Refresh::OtherSecret,
+            _ => answer,
+        }
+    }
+
     /// What those are told who can't wait for another answer.
     pub(super) fn told(self) -> Told {
         match self {
@@ -108,54 +118,57 @@ impl Engine {
             self.conclude(&organization, account_id, *epoch, &[], doubt).await?;
             return Ok(Settled::Told(Ok(())));
         }
-        let told = match outcome {
+        let came_to = Refresh::of(&outcome, answer.status);
+        let settled = match outcome {
             Outcome::Ok(tokens) => {
                 self.store_refreshed(account, *epoch, &tokens, &setup).await?;
-                Ok(())
+                Settled::Told(Ok(()))
             }
             Outcome::Definitive { error } => {
-                return self.settle_refusal(&connection, &account, *epoch, setup.profile().confirm, &error).await;
+                self.settle_refusal(&connection, &account, *epoch, setup.profile().confirm, &error).await?
             }
             Outcome::ClientBad { error } => {
                 let (name, reason) = (connection.name.clone(), error.name().to_owned());
                 let told = Err(Error::ConnectionMisconfigured { connection: name, reason });
                 if others == Others::Untried {
                     self.conclude(&organization, account_id, *epoch, &[], |_| {}).await?;
-                    return Ok(Settled::AskOtherwise(told));
+                    Settled::AskOtherwise(told)
+                } else {
+                    // One that was changed meanwhile is not at fault: its accounts try again at once.
+                    let is_current = connection.version == *connection_version;
+                    let fault = if is_current { self.note_fault(&connection, error.name()).await? } else { None };
+                    self.note_misconfigured(&account, *epoch, fault, error.name()).await?;
+                    Settled::Told(told)
                 }
-                // One that was changed meanwhile is not at fault: its accounts try again at once.
-                let is_current = connection.version == *connection_version;
-                let fault = if is_current { self.note_fault(&connection, error.name()).await? } else { None };
-                self.note_misconfigured(&account, *epoch, fault, error.name()).await?;
-                told
             }
             Outcome::Transient { retry_after, .. } => {
                 // Any other failure may have come after the provider had rotated the token.
                 let answered = matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
                 let note = Note { doubtful: !answered, ..Note::of("provider_unavailable") };
                 let retry_at = self.postpone(&account, *epoch, retry_after, note).await?;
-                Err(unavailable(format!("status {}", answer.status.as_u16()), Some(retry_at)))
+                Settled::Told(Err(unavailable(format!("status {}", answer.status.as_u16()), Some(retry_at))))
             }
             Outcome::Unknown { reason, salvaged: Some(refresh_token), .. } => {
                 self.store_salvaged(account, *epoch, &refresh_token).await?;
-                Err(unavailable(reason.to_string(), None))
+                Settled::Told(Err(unavailable(reason.to_string(), None)))
             }
             Outcome::Unknown { reason, salvaged: None, .. } if answer.status.is_client_error() => {
-                return self.settle_unproven(&connection, &account, *epoch, &host, &reason.to_string()).await;
+                self.settle_unproven(&connection, &account, *epoch, &host, &reason.to_string()).await?
             }
             Outcome::Unknown { reason, salvaged: None, .. } => {
                 let note = Note { doubtful: true, ..Note::of("answer_unusable") };
                 let wait = self.quarantine(setup.profile());
                 let retry_at = self.postpone(&account, *epoch, wait, note).await?;
-                Err(match reason {
+                Settled::Told(Err(match reason {
                     Unusable::TooLarge => {
                         Error::ProviderResponseInvalid { host: host.clone(), reason: reason.to_string() }
                     }
                     _ => unavailable(reason.to_string(), Some(retry_at)),
-                })
+                }))
             }
         };
-        Ok(Settled::Told(told))
+        self.metrics.refresh_ended(&connection.connector, settled.came_to(came_to));
+        Ok(settled)
     }
 
     /// Notes that there was no answer at all. One that never left changes nothing at the provider.

@@ -11,6 +11,7 @@ use http::Request;
 use indexmap::IndexMap;
 
 pub(crate) use self::sender::Sender;
+pub use crate::rows::RevocationState;
 use crate::{
     Engine, Error, Result,
     audit::Action,
@@ -25,44 +26,6 @@ use crate::{
     store::Change,
     time::Timestamp,
 };
-
-/// How far a revocation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RevocationState {
-    /// It is sent, or sent again, as soon as it is due.
-    Pending,
-    /// The provider has taken it, or did not know the grant any more. None of them proves more than that.
-    Accepted,
-    /// The provider will not do it.
-    Refused,
-    /// The provider could not be brought to take it for a week, and in five attempts at least.
-    Abandoned,
-    /// The person authorized again before it was sent: it could have ended that.
-    Superseded,
-    /// There is no request that would do it: the connector knows none, or the app is not the one that was granted.
-    NotPossible,
-}
-
-impl RevocationState {
-    const ALL: [(Self, &str); 6] = [
-        (Self::Pending, "pending"),
-        (Self::Accepted, "accepted"),
-        (Self::Refused, "refused"),
-        (Self::Abandoned, "abandoned"),
-        (Self::Superseded, "superseded"),
-        (Self::NotPossible, "not_possible"),
-    ];
-
-    /// Its name: `pending`, `accepted`, …
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(state, _)| *state == self).map_or("pending", |(_, name)| name)
-    }
-
-    /// The state of this name; one that a later version wrote counts as pending.
-    fn parse(name: &str) -> Self {
-        Self::ALL.iter().find(|(_, known)| *known == name).map_or(Self::Pending, |(state, _)| *state)
-    }
-}
 
 /// A grant that is being taken back, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]

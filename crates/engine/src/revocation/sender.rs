@@ -161,7 +161,7 @@ impl Engine {
             .failed(Some(&*revocation.status).filter(|status| *status != accepted));
             changes.push(self.record(&revocation.organization, Action::RevocationEnded, &of)?);
         }
-        let commit = self.rows.store.commit(changes).await?;
+        let commit = self.rows.commit(changes).await?;
         revocation.version += 1;
         Ok(commit)
     }

@@ -25,15 +25,18 @@ pub(crate) use connection::{ConnectionConfig, ConnectionSecrets, StoredConnectio
 pub(crate) use credential::{Credential, Tokens};
 pub(crate) use flow::{FlowFacts, FlowStatus, Held, Owner, StoredFlow, Submission};
 pub(crate) use record::{RecordFacts, RecordsHead, StoredRecord};
+pub use revocation::RevocationState;
 pub(crate) use revocation::{HeldRequest, REVOCATION, RevocationFacts, StoredRevocation};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::{
     Error, Result,
+    metrics::Metrics,
     names::Organization,
     random::Random,
-    store::{Change, DataKeyRow, Store},
+    store::{Change, Commit, DataKeyRow, Store},
     time::Clock,
     vault::{DataKey, Place, Vault, data_key_id},
 };
@@ -44,6 +47,7 @@ pub(crate) struct Rows {
     vault: Vault,
     random: Arc<dyn Random>,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     /// Each organization's data keys, the newest first. They are unwrapped once.
     data_keys: Mutex<HashMap<Organization, Arc<[DataKey]>>>,
     /// By id. See [`Rows::read_connection`].
@@ -51,8 +55,27 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new(store: Arc<dyn Store>, vault: Vault, random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, vault, random, clock, data_keys: Mutex::default(), verified_connections: Mutex::default() }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        vault: Vault,
+        random: Arc<dyn Random>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (data_keys, verified_connections) = (Mutex::default(), Mutex::default());
+        Self { store, vault, random, clock, metrics, data_keys, verified_connections }
+    }
+
+    /// [`Store::commit`], counted.
+    pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {
+        let states = changes.iter().filter_map(revocation::state_in).collect::<Vec<_>>();
+        let began = Instant::now();
+        let commit = self.store.commit(changes).await;
+        self.metrics.committed(&commit, began.elapsed());
+        if matches!(commit, Ok(Commit::Applied)) {
+            states.into_iter().for_each(|state| self.metrics.revocation_came_to(state.as_str()));
+        }
+        commit
     }
 
     pub(crate) fn vault(&self) -> &Vault {
@@ -74,7 +97,7 @@ impl Rows {
                 created_at: self.clock.now(),
             };
             // Two writers may each make one; both stay, and cells name the key that sealed them.
-            let _ = self.store.commit(vec![Change::InsertDataKey(row)]).await?;
+            let _ = self.commit(vec![Change::InsertDataKey(row)]).await?;
             rows = self.store.data_keys(organization.as_str()).await?;
         }
         let keys: Arc<[DataKey]> = rows

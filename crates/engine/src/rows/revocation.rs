@@ -8,7 +8,7 @@ use crate::{
     Result,
     names::Organization,
     secret::Secret,
-    store::OutboxRow,
+    store::{Change, OutboxRow},
     time::Timestamp,
     vault::{Column, Place},
 };
@@ -16,6 +16,44 @@ use crate::{
 const TABLE: &str = "outbox";
 /// What the outbox calls them.
 pub(crate) const REVOCATION: &str = "revocation";
+
+/// How far a revocation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationState {
+    /// It is sent, or sent again, as soon as it is due.
+    Pending,
+    /// The provider has taken it, or did not know the grant any more. None of them proves more than that.
+    Accepted,
+    /// The provider will not do it.
+    Refused,
+    /// The provider could not be brought to take it for a week, and in five attempts at least.
+    Abandoned,
+    /// The person authorized again before it was sent: it could have ended that.
+    Superseded,
+    /// There is no request that would do it: the connector knows none, or the app is not the one that was granted.
+    NotPossible,
+}
+
+impl RevocationState {
+    const ALL: [(Self, &str); 6] = [
+        (Self::Pending, "pending"),
+        (Self::Accepted, "accepted"),
+        (Self::Refused, "refused"),
+        (Self::Abandoned, "abandoned"),
+        (Self::Superseded, "superseded"),
+        (Self::NotPossible, "not_possible"),
+    ];
+
+    /// Its name: `pending`, `accepted`, …
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("pending", |(_, name)| name)
+    }
+
+    /// The state of this name; one that a later version wrote counts as pending.
+    pub(crate) fn parse(name: &str) -> Self {
+        Self::ALL.iter().find(|(_, known)| *known == name).map_or(Self::Pending, |(state, _)| *state)
+    }
+}
 
 /// Everything of a revocation that is no secret and no column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,4 +187,15 @@ fn columns(row: &OutboxRow) -> [Column<'_>; 11] {
         Column::from(row.updated_at),
         Column::Integer(row.version),
     ]
+}
+
+/// The state that a revocation comes to by this change. To be tried again is none.
+pub(super) fn state_in(change: &Change) -> Option<RevocationState> {
+    match change {
+        Change::InsertOutbox(row) if row.kind == REVOCATION => Some(RevocationState::parse(&row.status)),
+        Change::ReplaceOutbox(row) if row.kind == REVOCATION && row.next_try.is_none() => {
+            Some(RevocationState::parse(&row.status))
+        }
+        _ => None,
+    }
 }

@@ -235,19 +235,31 @@ impl Journal {
         }
     }
 
+    /// Whether a slot can be had, if only when a request under way has ended.
+    ///
+    /// # Errors
+    /// Those of [`Journal::reserve`].
+    pub fn check(&self) -> Result<()> {
+        self.shared.syncs.check()?;
+        if self.shared.permits.is_closed() { Err(full()) } else { Ok(()) }
+    }
+
     /// A free slot, waiting for one when all are taken.
     ///
     /// # Errors
     /// `STORE_FAILED` when the disk has failed to confirm an entry, or when so many slots hold entries that
     /// were never cleared that none will be free before the journal is opened again.
     pub async fn reserve(&self) -> Result<Slot> {
-        self.shared.syncs.check()?;
-        let full = || Error::StoreFailed { reason: "the refresh journal is full; open the store again".into() };
+        self.check()?;
         // The slot gives the permit back when it is free again.
         self.shared.permits.acquire().await.map_err(|_| full())?.forget();
         let free = self.shared.free().pop().ok_or_else(full)?;
         Ok(Slot::new(&self.shared, free, false))
     }
+}
+
+fn full() -> Error {
+    Error::StoreFailed { reason: "the refresh journal is full; open the store again".into() }
 }
 
 impl Free {

@@ -27,6 +27,19 @@ pub use self::{
 };
 use crate::{Result, time::Timestamp};
 
+/// How a pool of connections is used at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Connections that nobody uses.
+    pub idle: usize,
+    /// Those that are in use.
+    pub busy: usize,
+    /// How many there may be.
+    pub most: usize,
+    /// Calls that wait for one.
+    pub waiting: usize,
+}
+
 /// Where rows are kept.
 ///
 /// Every call fails with `STORE_BUSY`, `STORE_FULL`, `STORE_READ_ONLY`, `STORE_CORRUPT` or `STORE_FAILED`, by what the
@@ -112,6 +125,11 @@ pub trait Store: Send + Sync + 'static {
     /// never set.
     async fn now(&self) -> Result<Timestamp>;
 
+    /// The time of day on the store's own clock, where it has one.
+    async fn time_of_day(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     /// Applies all changes, or none, and returns when they are durable; a new link may be undone by a loss of power. A
     /// caller that stops waiting leaves it unknown whether they were applied: read again before deciding.
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit>;
@@ -119,6 +137,11 @@ pub trait Store: Send + Sync + 'static {
     /// A number that changes when another process commits: to be compared with what this store said before, so that
     /// whoever waits need not read rows over and over. It may change for this process's commits too, or not.
     async fn version(&self) -> Result<i64>;
+
+    /// What is known of the pool of connections, where the store has one. Asks nobody.
+    fn pool(&self) -> Option<Pool> {
+        None
+    }
 
     /// Finishes the commits under way and closes the database. Closing twice is no error.
     async fn close(&self) -> Result<()>;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,7 +13,7 @@ use onbehalf_engine::{
     Error, Result,
     store::{
         AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow,
-        FaultRow, FlowKey, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow,
+        FaultRow, FlowKey, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Pool, RecordRow,
         RecordsHeadRow, Store,
     },
     time::Timestamp,
@@ -35,6 +35,8 @@ pub(crate) struct Flaky<S: ?Sized> {
     store: Arc<S>,
     full: AtomicBool,
     busy: AtomicBool,
+    gone: AtomicBool,
+    time_of_day: OnceLock<Timestamp>,
     watch: Option<Arc<dyn Watch>>,
     ahead: Duration,
 }
@@ -48,11 +50,22 @@ impl<S: ?Sized> std::fmt::Debug for Flaky<S> {
 impl<S: ?Sized> Flaky<S> {
     /// A store with someone who watches it, or without, whose clock is ahead by so much.
     pub(crate) fn of(store: Arc<S>, watch: Option<Arc<dyn Watch>>, ahead: Duration) -> Self {
-        Self { store, full: AtomicBool::new(false), busy: AtomicBool::new(false), watch, ahead }
+        let no = || AtomicBool::new(false);
+        Self { store, full: no(), busy: no(), gone: no(), time_of_day: OnceLock::new(), watch, ahead }
     }
 
     pub(crate) fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// Whether it can still be asked who it is.
+    pub(crate) fn set_gone(&self, gone: bool) {
+        self.gone.store(gone, Ordering::SeqCst);
+    }
+
+    /// Gives it a clock on its wall that stands at `time`.
+    pub(crate) fn hang_clock(&self, time: Timestamp) {
+        self.time_of_day.get_or_init(|| time);
     }
 
     /// Refuses the next commit alone.
@@ -64,6 +77,9 @@ impl<S: ?Sized> Flaky<S> {
 #[async_trait]
 impl<S: Store + ?Sized> Store for Flaky<S> {
     async fn meta(&self) -> Result<Option<Meta>> {
+        if self.gone.load(Ordering::SeqCst) {
+            return Err(Error::StoreUnreachable { reason: "a test took it away".into() });
+        }
         there(self.store.meta()).await
     }
 
@@ -153,6 +169,14 @@ impl<S: Store + ?Sized> Store for Flaky<S> {
 
     async fn now(&self) -> Result<Timestamp> {
         Ok(there(self.store.now()).await?.plus(self.ahead))
+    }
+
+    async fn time_of_day(&self) -> Result<Option<Timestamp>> {
+        Ok(self.time_of_day.get().copied())
+    }
+
+    fn pool(&self) -> Option<Pool> {
+        self.store.pool()
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Commit> {

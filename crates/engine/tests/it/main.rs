@@ -17,6 +17,7 @@ mod hostile;
 mod keys;
 mod meanwhile;
 mod network;
+mod operating;
 mod processes;
 mod provider;
 mod proxy;

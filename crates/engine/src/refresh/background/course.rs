@@ -306,9 +306,12 @@ impl Course {
         refresher.begun.fetch_add(1, Ordering::Relaxed);
         refresher.latest.fetch_max(u64::try_from(late.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         refresher.in_flight.store(self.in_flight, Ordering::Relaxed);
-        let (engine, lane) = (engine.clone(), lane.clone());
+        let (engine, lane, due) = (engine.clone(), lane.clone(), row.refresh_at);
         engine.clone().spawn(async move {
             let ending = engine.fly(&account).await;
+            if ending == Ending::Settled {
+                engine.metrics.refreshed_late(due.until(engine.clock.now()));
+            }
             engine.refresher.tell(News::Ended(lane, account.id, ending));
         });
     }

@@ -97,6 +97,11 @@ impl<W> Gate<W> {
         (!self.is_awaited()).then(|| self.room_at(Urgency::Planned, now)).flatten()
     }
 
+    /// Whether planned requests are sent away at present.
+    pub(super) fn is_left_alone(&self, now: Instant) -> bool {
+        self.refuses_until(Urgency::Planned, now).is_some_and(|until| until > now)
+    }
+
     /// Whether nothing would be lost with it.
     pub(super) fn is_forgotten(&self, now: Instant) -> bool {
         self.under_way == 0 && !self.is_awaited() && now >= self.used_at + FORGOTTEN_AFTER

@@ -143,6 +143,12 @@ impl Pace {
         self.room_at(provider, Instant::now())
     }
 
+    /// How many providers are asked for nothing now that can wait, because they fail or asked for time.
+    pub(crate) fn left_alone(&self) -> usize {
+        let now = Instant::now();
+        self.0.providers().values().filter(|provider| provider.gate.is_left_alone(now)).count()
+    }
+
     fn room_at(&self, provider: &str, now: Instant) -> Option<Instant> {
         self.0.providers().get(provider).map_or(Some(now), |provider| provider.gate.planned_room_at(now))
     }

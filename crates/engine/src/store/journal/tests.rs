@@ -163,6 +163,7 @@ async fn a_written_slot_is_not_handed_out_again() {
         journal.reserve().await.unwrap().write(&number.to_le_bytes()).await.unwrap();
     }
     assert_eq!(journal.reserve().await.unwrap_err().code(), "STORE_FAILED");
+    assert_eq!(journal.check().unwrap_err().code(), "STORE_FAILED");
     drop(journal);
     assert_eq!(open(&path).1.len(), SLOTS);
 }
@@ -319,6 +320,7 @@ async fn nothing_is_reserved_after_a_write_that_the_disk_did_not_confirm() {
     let journal = Journal::memory();
     assert!(journal.shared.syncs.wait(|| Err(io::ErrorKind::Other.into())).is_err());
     assert_eq!(journal.reserve().await.unwrap_err().code(), "STORE_FAILED");
+    assert_eq!(journal.check().unwrap_err().code(), "STORE_FAILED");
 }
 
 // A69.

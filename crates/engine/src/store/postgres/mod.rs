@@ -33,7 +33,8 @@ use self::{
 };
 use super::{
     AccountFilter, AccountKey, AccountRow, Change, Commit, ConnectionKey, ConnectionRow, DataKeyRow, DueRow, FaultRow,
-    FlowKey, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, RecordRow, RecordsHeadRow, Store,
+    FlowKey, FlowRow, KeySlotRow, LaneRow, LeaseRow, Meta, OutboxRow, PendingFlows, Pool, RecordRow, RecordsHeadRow,
+    Store,
 };
 use crate::{
     Error, Result,
@@ -248,6 +249,14 @@ impl Store for PostgresStore {
             return Ok(clock.now());
         }
         rows::moment(&self.server.ask(sql::NOW, &[]).await?)
+    }
+
+    async fn time_of_day(&self) -> Result<Option<Timestamp>> {
+        self.now().await.map(Some)
+    }
+
+    fn pool(&self) -> Option<Pool> {
+        Some(self.server.pool())
     }
 
     /// Carried out even if the caller stops waiting.

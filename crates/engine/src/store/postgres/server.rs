@@ -16,7 +16,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, join4};
 use tokio_postgres::{Client, Config, Error as Refusal, Row, config::SslMode, types::ToSql};
 
 use super::{address::Address, failure, sql, tls::Tls, value::Value};
-use crate::{Error, Result};
+use crate::{Error, Result, store::Pool};
 
 /// How long a call waits for a connection that is free, or is made.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -159,6 +159,12 @@ impl Server {
 
     pub(super) fn meaning(&self, refusal: &Refusal) -> Error {
         failure::meaning(refusal, &self.shown)
+    }
+
+    /// How the pool is used.
+    pub(super) fn pool(&self) -> Pool {
+        let managed::Status { max_size, size, available, waiting } = self.pool.status();
+        Pool { idle: available, busy: size.saturating_sub(available), most: max_size, waiting }
     }
 
     pub(super) fn close(&self) {

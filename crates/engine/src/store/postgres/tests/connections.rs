@@ -158,3 +158,17 @@ async fn nothing_of_a_session_outlives_a_transaction() {
         AND NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())";
     assert!(store.server.ask(rest, &[]).await.unwrap().get::<_, bool>(0));
 }
+
+#[tokio::test]
+async fn the_pool_tells_how_it_is_used() {
+    let Some(Schema(address)) = Schema::new() else { return };
+    let store = PostgresStore::open(&address).await.unwrap();
+    let most = address.pool_size;
+    let Some(Pool { idle, busy: 0, waiting: 0, .. }) = store.pool() else { panic!("{:?}", store.pool()) };
+    assert!(idle > 0, "the connections that opened the store are kept");
+    let taken = store.server.connection().await.unwrap();
+    assert_eq!(store.pool(), Some(Pool { idle: idle - 1, busy: 1, most, waiting: 0 }));
+    drop(taken);
+    assert_eq!(store.pool(), Some(Pool { idle, busy: 0, most, waiting: 0 }));
+    assert!(store.time_of_day().await.unwrap().is_some());
+}
