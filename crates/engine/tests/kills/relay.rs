@@ -1,7 +1,10 @@
 //! A way to the tests' PostgreSQL that breaks, or stands still, behind as many bytes as a test says: within a message,
 //! between a COMMIT and its answer, wherever that is.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
 
 use onbehalf_engine::{StoreLocation, store::postgres::Address};
 use tokio::{
@@ -22,7 +25,7 @@ pub(crate) enum Trouble {
 }
 
 pub(crate) struct Relay {
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     address: Address,
     way: Arc<Way>,
 }
@@ -38,12 +41,13 @@ struct Way {
 
 impl Relay {
     /// A way to the schema of a folder.
-    pub(crate) async fn to(folder: &std::path::Path) -> Self {
+    pub(crate) async fn to(folder: &Path) -> Self {
         let mut url = url(folder.file_name().unwrap().as_encoded_bytes());
         let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        // By it the server tells whose session is whose.
         let name = folder.file_name().unwrap().to_str().unwrap();
         url.query_pairs_mut().append_pair("application_name", name);
         let way = Arc::<Way>::default();
