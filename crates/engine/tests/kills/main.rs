@@ -18,6 +18,7 @@ mod provider;
 mod random;
 mod refresh;
 mod relay;
+mod restore;
 mod stalls;
 
 #[path = "../it/flaky.rs"]
