@@ -1,6 +1,6 @@
 /**
- * Every test: the engine's, those of them that concern a store once more on PostgreSQL, the types', the addon's from ava
- * and from Jest. `npm test -- ava jest` runs only those.
+ * Every test: the engine's, those of them that concern a store once more on PostgreSQL, many processes on it, the types',
+ * the addon's from ava and from Jest. `npm test -- ava jest` runs only those.
  *
  * Each runner prints as it does; the last lines say once more what each of them ran. A runner that ran nothing failed.
  */
@@ -13,43 +13,57 @@ import { offerPostgres } from './postgres.mjs'
 import { ready } from './ready.mjs'
 import { Failed, main, packaged, root, run, say } from './run.mjs'
 
-/** Each runner: its command, and how to count in what it prints, by the numbers that are named or else by the line. */
-const runners = {
+/** How to count in what a program prints, by the numbers that are named or else by the line. */
+const counts = {
   cargo: {
-    command: ['cargo', ['test', '--workspace', '--no-fail-fast']],
     passed: /^test result:.* (\d+) passed/gm,
     failed: /^test result:.* (\d+) failed/gm,
     skipped: /^test result:.* (\d+) ignored/gm,
   },
-  postgres: {
-    command: ['cargo', ['test', '--package', 'onbehalf-engine', '--test', 'it', '--test', 'kills', '--no-fail-fast']],
-    env: { ONBEHALF_TEST_STORE: 'postgres' },
-    needs: 'ONBEHALF_TEST_POSTGRES',
-    passed: /^test result:.* (\d+) passed/gm,
-    failed: /^test result:.* (\d+) failed/gm,
-    skipped: /^test result:.* (\d+) ignored/gm,
-  },
-  types: { command: packaged('typescript/bin/tsc', '--project', '__test__/types') },
   ava: {
-    command: packaged('ava/entrypoints/cli.mjs'),
     passed: /^ {2}[✔√] /gm,
     failed: /^ {2}[✘×] /gm,
     skipped: /^ {2}- \[(?:skip|todo)\]/gm,
   },
   jest: {
-    // Node's modules in Jest's sandbox still need this flag.
-    command: [process.execPath, ['--experimental-vm-modules', ...packaged('jest/bin/jest.js')[1]]],
     passed: /^Tests:.*?(\d+) passed/gm,
     failed: /^Tests:.*?(\d+) failed/gm,
     skipped: /^Tests:.*?(\d+) (?:skipped|todo)/gm,
   },
-  // Only the example that shows it.
   vitest: {
-    command: packaged('vitest/vitest.mjs', 'run'),
     passed: /^ +Tests +.*?(\d+) passed/gm,
     failed: /^ +Tests +.*?(\d+) failed/gm,
     skipped: /^ +Tests +.*?(\d+) (?:skipped|todo)/gm,
   },
+}
+
+/** Where the tests of a store are to run, and what they then need. */
+const onPostgres = { needs: 'ONBEHALF_TEST_POSTGRES', env: { ONBEHALF_TEST_STORE: 'postgres' } }
+
+/** Each runner: its command, and how to count in what it prints. */
+const runners = {
+  cargo: { command: ['cargo', ['test', '--workspace', '--no-fail-fast']], ...counts.cargo },
+  postgres: {
+    command: ['cargo', ['test', '--package', 'onbehalf-engine', '--test', 'it', '--test', 'kills', '--no-fail-fast']],
+    ...onPostgres,
+    ...counts.cargo,
+  },
+  // Real processes, with fewer accounts: each is refreshed as often as ava's.
+  'postgres-processes': {
+    command: packaged('ava/entrypoints/cli.mjs', '__test__/many-processes.spec.mjs'),
+    ...onPostgres,
+    env: { ...onPostgres.env, MANY_ACCOUNTS: '100' },
+    ...counts.ava,
+  },
+  types: { command: packaged('typescript/bin/tsc', '--project', '__test__/types') },
+  ava: { command: packaged('ava/entrypoints/cli.mjs'), ...counts.ava },
+  jest: {
+    // Node's modules in Jest's sandbox still need this flag.
+    command: [process.execPath, ['--experimental-vm-modules', ...packaged('jest/bin/jest.js')[1]]],
+    ...counts.jest,
+  },
+  // Only the example that shows it.
+  vitest: { command: packaged('vitest/vitest.mjs', 'run'), ...counts.vitest },
 }
 
 const typeTests = readdirSync(join(root, '__test__/types')).filter((file) => /\.[cm]?ts$/.test(file)).length
@@ -64,7 +78,7 @@ await main(async () => {
   await offerFaketime()
 
   const wanted = chosen.length ? chosen : Object.keys(runners)
-  const stopPostgres = wanted.some((name) => ['cargo', 'postgres'].includes(name)) ? await offerPostgres() : () => {}
+  const stopPostgres = wanted.some((name) => name === 'cargo' || runners[name].needs) ? await offerPostgres() : () => {}
 
   const results = []
   for (const name of wanted.filter((name) => !runners[name].needs || process.env[runners[name].needs])) {

@@ -1,8 +1,8 @@
 /**
- * A store in a file, and accounts in it with tokens of the strict provider that have ended: whoever needs one refreshes
- * it first. Any number of processes may be started on it.
+ * A store in a file, or on the tests' PostgreSQL, and accounts in it with tokens of the strict provider that have ended:
+ * whoever needs one refreshes it first. Any number of processes may be started on it.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,15 +38,15 @@ confirm_s = 0
 /** The `number`-th account. */
 export const person = (number) => ({ connectionName: 'app', identifier: `user_${number}` })
 
-/** Sets it; all ends with the test. New tokens live `expiresIn` seconds. */
-export async function setStage(t, { accounts = 1, expiresIn, folder = ownFolder(t) } = {}) {
+/** Sets it; all ends with the test. New tokens live `expiresIn` seconds; `place` says, of a folder, where the store is. */
+export async function setStage(t, { accounts = 1, expiresIn, folder = ownFolder(t), place = inFile } = {}) {
   const provider = await startProvider({ redirectUris: ['http://localhost/callback/app'], expiresIn })
   t.teardown(provider.close)
   const { clientId, clientSecret, endpoints } = provider
   const connections = { app: { connector: 'strict', clientId, clientSecret, endpoints } }
   // What is asked of the provider, a test decides.
   const backgroundRefresh = false
-  const options = { store: join(folder, 'store.db'), key, port: 0, connectors, connections, backgroundRefresh }
+  const options = { ...place(folder), key, port: 0, connectors, connections, backgroundRefresh }
 
   const onbehalf = new Onbehalf(options)
   for (let number = 0; number < accounts; number += together)
@@ -76,6 +76,15 @@ export async function setStage(t, { accounts = 1, expiresIn, folder = ownFolder(
       return opened
     },
   }
+}
+
+const inFile = (folder) => ({ store: join(folder, 'store.db') })
+
+/** A schema of the tests' own server, `ONBEHALF_TEST_POSTGRES`, that nobody else has, with its journals in the folder. */
+export function onPostgres(folder) {
+  const store = new URL(process.env.ONBEHALF_TEST_POSTGRES)
+  store.searchParams.set('schema', `test_${randomBytes(8).toString('hex')}`)
+  return { store: store.href, journal: folder }
 }
 
 /** How many accounts are made at once. */

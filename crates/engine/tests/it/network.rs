@@ -9,6 +9,7 @@ use std::{
 
 use onbehalf_engine::store::postgres::Address;
 use tokio::runtime::Runtime;
+use url::Url;
 
 /// Where PostgreSQL's connections live.
 static NETWORK: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -36,9 +37,14 @@ pub(crate) async fn there<T>(call: impl Future<Output = T>) -> T {
 
 /// A schema by the bytes of its name. A small pool: many tests share the server.
 pub(crate) fn address(name: &[u8]) -> Address {
+    Address::parse(url(name).as_str()).unwrap()
+}
+
+/// The same, as a URL.
+pub(crate) fn url(name: &[u8]) -> Url {
     let server = std::env::var_os("ONBEHALF_TEST_POSTGRES").expect("ONBEHALF_TEST_POSTGRES names the tests' server");
-    let server = server.into_string().unwrap();
+    let mut url: Url = server.to_str().unwrap().parse().unwrap();
     let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-    let with = if server.contains('?') { '&' } else { '?' };
-    Address::parse(&format!("{server}{with}schema=world_{name}&pool_size=4")).unwrap()
+    url.query_pairs_mut().append_pair("schema", &format!("world_{name}")).append_pair("pool_size", "4");
+    url
 }

@@ -4,8 +4,12 @@
 use std::{error::Error as _, io};
 
 use tokio_postgres::{Error as Refusal, error::SqlState};
+use tokio_rustls::rustls::{self, CertificateError};
 
 use crate::Error;
+
+/// tokio-postgres's word for a server that answers to the wish for TLS that it has none. A test holds it to that.
+const NO_TLS: &str = "server does not support TLS";
 
 /// The error that `refusal` means to a caller of the store `at`.
 pub(super) fn meaning(refusal: &Refusal, at: &str) -> Error {
@@ -42,15 +46,47 @@ fn by_code(code: &str, at: &str) -> Error {
 }
 
 fn without_code(refusal: &Refusal, at: &str) -> Error {
-    let cause = refusal.source().and_then(|source| source.downcast_ref::<io::Error>());
-    match cause.map(io::Error::kind) {
+    let Some(source) = refusal.source() else { return unreachable(NO_CONNECTION) };
+    let failed = |reason: &str| Error::StoreFailed { reason: reason.into() };
+    let Some(cause) = source.downcast_ref::<io::Error>() else {
+        return if source.to_string() == NO_TLS {
+            failed("the database server has no TLS; turn it on there, or trust the network with `sslmode=disable`")
+        } else {
+            unreachable(NO_CONNECTION)
+        };
+    };
+    match cause.kind() {
         // tokio-postgres's word for a server that takes no writes, where one that does was asked for.
-        Some(io::ErrorKind::PermissionDenied) => Error::StoreReadOnly { path: at.into() },
-        // rustls' word for a certificate that it does not trust.
-        Some(io::ErrorKind::InvalidData) => {
-            Error::StoreFailed { reason: "the database server's TLS or certificate is not to be trusted".into() }
-        }
-        _ => unreachable("no connection to the database server"),
+        io::ErrorKind::PermissionDenied => Error::StoreReadOnly { path: at.into() },
+        // rustls' word for a handshake that it broke off.
+        io::ErrorKind::InvalidData => failed(distrust(cause)),
+        _ => unreachable(NO_CONNECTION),
+    }
+}
+
+const NO_CONNECTION: &str = "no connection to the database server";
+
+/// Why a server is not believed, and what to do.
+fn distrust(cause: &io::Error) -> &'static str {
+    use CertificateError as Certificate;
+    let broken_off = cause.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match broken_off {
+        Some(rustls::Error::InvalidCertificate(problem)) => match problem {
+            Certificate::UnknownIssuer => {
+                "nobody trusted vouches for the database server's certificate; name who does with `sslrootcert`"
+            }
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "the database server's certificate is for another host name; use the one that it is for"
+            }
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. } => {
+                "the database server's certificate is not valid at this time; renew it, or set this machine's clock"
+            }
+            _ => "the database server's certificate is not to be trusted; give the server another",
+        },
+        _ => "the database server's TLS is not to be trusted; see that it is PostgreSQL's, with TLS 1.2 or 1.3",
     }
 }
 

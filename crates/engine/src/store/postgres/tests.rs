@@ -3,6 +3,7 @@
 
 mod connections;
 mod opening;
+mod tls;
 mod walls;
 
 use std::sync::atomic::{AtomicU32, Ordering};

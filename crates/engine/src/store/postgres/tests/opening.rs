@@ -81,12 +81,3 @@ async fn a_server_that_is_not_there_can_be_tried_again() {
     assert_eq!((error.code(), error.retryable()), ("STORE_UNREACHABLE", true));
     assert!(!format!("{error:?}").contains("CANARY"));
 }
-
-#[tokio::test]
-async fn a_server_without_tls_is_not_spoken_to_where_tls_is_asked_for() {
-    let Some(url) = url() else { return };
-    let address = Address::parse(&format!("{url}&sslmode=verify-full")).unwrap();
-    // Neither a server without TLS nor one with a certificate of its own making will do.
-    let code = PostgresStore::open(&address).await.unwrap_err().code();
-    assert!(["STORE_UNREACHABLE", "STORE_FAILED"].contains(&code), "{code}");
-}
