@@ -7,8 +7,8 @@
 //! # The rooms
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
-//! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`] and [`proxy`], which are the calls on [`Engine`];
-//! [`events`] tells of what they change.
+//! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`], [`moving`] and [`proxy`], which are
+//! the calls on [`Engine`]; [`events`] tells of what they change.
 //!
 //! # One authorization, from call to sealed token
 //! 1. [`Engine::authorization_link`] finds the connection (`stored_connection`), checks that it can authorize
@@ -42,6 +42,7 @@ pub mod events;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod moving;
 pub mod names;
 pub mod oauth;
 mod page;

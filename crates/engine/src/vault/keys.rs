@@ -4,7 +4,8 @@
 //! root ─┬─ key id, key check      which key it is, and the proof
 //!       ├─ wrapping key ───────── data keys, one or more an organization ── one key a cell
 //!       ├─ row key                the rows' MACs
-//!       └─ journal key            the refresh journal
+//!       ├─ journal key            the refresh journal
+//!       └─ moving key             what another environment sealed for this one
 //! ```
 
 use std::fmt;
@@ -74,6 +75,8 @@ pub(super) enum Purpose {
     Rows,
     /// Seals journal entries.
     Journal,
+    /// Opens what another environment has sealed for this one.
+    Moving,
 }
 
 impl Purpose {
@@ -83,6 +86,7 @@ impl Purpose {
             Self::Wrapping => b"onbehalf/v1/wrapping",
             Self::Rows => b"onbehalf/v1/rows",
             Self::Journal => b"onbehalf/v1/journal",
+            Self::Moving => b"onbehalf/v1/moving-key",
         }
     }
 }
@@ -174,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_purpose_and_store_has_a_key_of_its_own() {
-        let purposes = [Purpose::Check, Purpose::Wrapping, Purpose::Rows, Purpose::Journal];
+        let purposes = [Purpose::Check, Purpose::Wrapping, Purpose::Rows, Purpose::Journal, Purpose::Moving];
         let mut keys: Vec<_> = [root(1), root(2)]
             .iter()
             .flat_map(|root| purposes.map(|purpose| ["a", "b"].map(|store| *root.derive(purpose, store))))
@@ -183,7 +187,7 @@ mod tests {
         let made = keys.len();
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!((made, keys.len()), (16, 16));
+        assert_eq!((made, keys.len()), (20, 20));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod flaky;
 mod flows;
 mod hostile;
 mod meanwhile;
+mod moving;
 mod network;
 mod processes;
 mod provider;
