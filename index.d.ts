@@ -361,6 +361,28 @@ export declare class Onbehalf {
   /** Serves the pages on `port` of this machine's loopback addresses, and keeps the process alive until `close()`. */
   listen(options?: CallOptions): Promise<Listening>
   /**
+   * Whom `exportAccounts` of another environment seals for, so that this one alone can import it. It is always the same
+   * for the same store and key, and no secret.
+   */
+  movingKey(options?: CallOptions): Promise<string>
+  /**
+   * Writes connections and connected accounts, with their credentials, into a new file that the recipient alone can
+   * open. A refresh token that is used in two places may end the grant: with `disableConnections`, this place stops.
+   *
+   * ```ts
+   * const recipient = 'onbehalf-recipient:…' // what `movingKey()` returned in the other environment
+   * await onbehalf.exportAccounts({ recipient, path: 'accounts.moving', disableConnections: true })
+   * ```
+   */
+  exportAccounts(options: ExportOptions & CallOptions): Promise<ExportedAccounts>
+  /**
+   * Takes in a file that `exportAccounts` made for this environment: nothing of it unless the whole file is sound, and
+   * nothing over a credential that came about here. Nobody consents anew. After a failure, calling again goes on.
+   *
+   * Import only what you exported: the file is sealed, but does not prove who made it.
+   */
+  importAccounts(options: ImportOptions & CallOptions): Promise<ImportedAccounts>
+  /**
    * Stops serving, ends waits and requests with `CLOSED`, lets refreshes under way finish, and closes the store. Later
    * calls fail with `CLOSED`.
    */
@@ -726,6 +748,49 @@ export interface EndpointOptions {
   revokeUrl?: string
   /** Where requests go. */
   baseUrl?: string
+}
+
+/** How much was exported. */
+export interface ExportedAccounts {
+  connections: number
+  /** Their connected accounts, in whatever status. */
+  accounts: number
+}
+
+/** What to export, for whom, and where to. */
+export interface ExportOptions {
+  /** What `movingKey()` returned in the environment that the accounts move to. */
+  recipient?: string
+  /** The file to make. Whatever has the name already is left as it is, and the call fails. */
+  path?: string
+  /** The tenant of your app to export alone; all of them unless given. */
+  organizationId?: string
+  /**
+   * Whether each connection is disabled here before its accounts are read, so that their tokens are refreshed in one
+   * place alone. Afterwards, and after a failure, `connections.enable` lets it be used here again.
+   * @default false
+   */
+  disableConnections?: boolean
+}
+
+/** What became of a file's contents. */
+export interface ImportedAccounts {
+  /** Connections in the file. One of a name that there is here already was left as it is. */
+  connections: number
+  /** Connected accounts in the file: the sum of the three below. */
+  accounts: number
+  /** Those that are here now as they are in the file. */
+  imported: number
+  /** Those that had been imported before. */
+  skipped: number
+  /** Those that have a credential of their own here, which was kept: they were refreshed, authorized or disconnected. */
+  conflicts: number
+}
+
+/** What to import. */
+export interface ImportOptions {
+  /** A file that `exportAccounts` made for this environment. */
+  path?: string
 }
 
 /** What to make an authorization link for. */
