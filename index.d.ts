@@ -760,9 +760,9 @@ export interface ExportedAccounts {
 /** What to export, for whom, and where to. */
 export interface ExportOptions {
   /** What `movingKey()` returned in the environment that the accounts move to. */
-  recipient?: string
+  recipient: string
   /** The file to make. Whatever has the name already is left as it is, and the call fails. */
-  path?: string
+  path: string
   /** The tenant of your app to export alone; all of them unless given. */
   organizationId?: string
   /**
@@ -790,7 +790,7 @@ export interface ImportedAccounts {
 /** What to import. */
 export interface ImportOptions {
   /** A file that `exportAccounts` made for this environment. */
-  path?: string
+  path: string
 }
 
 /** What to make an authorization link for. */

@@ -12,15 +12,13 @@ use serde::Deserialize;
 
 /// What to export, for whom, and where to.
 #[napi(object, object_from_js = false, object_to_js = false)]
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExportOptions {
     /// What `movingKey()` returned in the environment that the accounts move to.
-    #[napi(ts_type = "string")]
-    pub recipient: Option<String>,
+    pub recipient: String,
     /// The file to make. Whatever has the name already is left as it is, and the call fails.
-    #[napi(ts_type = "string")]
-    pub path: Option<String>,
+    pub path: String,
     /// The tenant of your app to export alone; all of them unless given.
     pub organization_id: Option<String>,
     /// Whether each connection is disabled here before its accounts are read, so that their tokens are refreshed in one
@@ -31,12 +29,11 @@ pub struct ExportOptions {
 
 /// What to import.
 #[napi(object, object_from_js = false, object_to_js = false)]
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImportOptions {
     /// A file that `exportAccounts` made for this environment.
-    #[napi(ts_type = "string")]
-    pub path: Option<String>,
+    pub path: String,
 }
 
 /// An export, understood.
@@ -63,7 +60,7 @@ impl TryFrom<ExportOptions> for Outward {
         let disable = options.disable_connections.unwrap_or_default();
         Ok(Self {
             scope,
-            recipient: Recipient::parse(&options.recipient.unwrap_or_default())?,
+            recipient: Recipient::parse(&options.recipient)?,
             left_behind: if disable { LeftBehind::Disabled } else { LeftBehind::Untouched },
             path: path(options.path)?,
         })
@@ -78,9 +75,11 @@ impl TryFrom<ImportOptions> for Inward {
     }
 }
 
-fn path(path: Option<String>) -> Result<PathBuf> {
-    let path = path.filter(|path| !path.is_empty());
-    path.map(PathBuf::from).ok_or_else(|| Error::invalid("path", "is required and must not be empty"))
+fn path(path: String) -> Result<PathBuf> {
+    if path.is_empty() {
+        return Err(Error::invalid("path", "is required and must not be empty"));
+    }
+    Ok(path.into())
 }
 
 /// How much was exported.
