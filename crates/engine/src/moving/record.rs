@@ -189,3 +189,72 @@ fn is_id(prefix: &str, text: &str) -> bool {
 fn unreadable() -> Error {
     Error::invalid("path", "holds what no version of onbehalf writes")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn account() -> Value {
+        json!({"id": "ca_1", "identifier": "user_1", "status": "ACTIVE", "reason": null, "binding": null,
+            "credential": {"access_token": "at"}, "scopes": [], "provider_account_id": null,
+            "provider_account_label": null, "kept": {}, "doubtful": false, "expires_at": null, "refreshed_at": null,
+            "created_at": 1, "updated_at": 2})
+    }
+
+    fn connection() -> Value {
+        json!({"organization": "default", "id": "conn_1", "name": "gmail", "connector": "gmail", "auth_method": "oauth2",
+            "enabled": true, "client_id": "id", "client_secret": ["secret"], "scopes": null, "scope_params": {},
+            "fields": {}, "app": {"key": "value"}, "endpoints": {}, "created_at": 1})
+    }
+
+    fn read(kind: &str, record: &Value) -> Result<Record> {
+        Record::read(json!({ kind: record }).to_string().as_bytes())
+    }
+
+    /// The form is the version's: a file of this one is read by every later one.
+    #[test]
+    fn what_is_written_is_what_was_read() {
+        for (kind, record) in [("account", account()), ("connection", connection())] {
+            let mut wanted = record.clone();
+            if kind == "account" {
+                wanted["credential"]["kind"] = "tokens".into();
+            } else {
+                let none = Value::Null;
+                wanted["endpoints"] = json!({"authorize_url": none, "token_url": none, "refresh_url": none,
+                    "revoke_url": none, "base_url": none});
+            }
+            let written = serde_json::to_value(read(kind, &record).unwrap()).unwrap();
+            assert_eq!(written, json!({ kind: wanted }));
+        }
+    }
+
+    // Anybody can seal for a recipient (A76, A80).
+    #[test]
+    fn what_no_version_writes_is_refused() {
+        for (kind, record, field, value) in [
+            ("account", account(), "id", json!("conn_1")),
+            ("account", account(), "id", json!("ca_1/../2")),
+            ("account", account(), "identifier", json!("a\nb")),
+            ("account", account(), "status", json!("active")),
+            ("account", account(), "status", json!("PENDING_VERIFICATION")),
+            ("account", account(), "credential", Value::Null),
+            ("account", account(), "credential", json!({})),
+            ("account", account(), "organization", json!("other")),
+            ("connection", connection(), "id", json!("conn_")),
+            ("connection", connection(), "name", json!("../gmail")),
+            ("connection", connection(), "organization", json!("")),
+            ("connection", connection(), "endpoints", json!({"token_url": "/token"})),
+            ("connection", connection(), "version", json!(2)),
+        ] {
+            let mut changed = record.clone();
+            changed[field] = value.clone();
+            let error = read(kind, &changed).expect_err(field);
+            assert_eq!(error.code(), "INVALID_ARGUMENT", "{field} {value}");
+        }
+        for text in ["", "{}", "[]", r#"{"flow":{}}"#, "\u{feff}{}"] {
+            assert!(Record::read(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

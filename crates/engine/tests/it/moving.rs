@@ -68,6 +68,17 @@ fn counts(accounts: [u64; 3]) -> Imported {
     Imported { connections: 1, accounts: accounts.iter().sum(), imported, skipped, conflicts }
 }
 
+/// An export as whoever has no file pulls it.
+async fn pulled(from: &World, to: &World) -> Vec<u8> {
+    let recipient = to.engine.moving_key().unwrap();
+    let mut export = from.engine.export(Scope::Everything, &recipient, LeftBehind::Disabled).unwrap();
+    let mut stream = Vec::new();
+    while let Some(chunk) = export.next().await.unwrap() {
+        stream.extend_from_slice(&chunk);
+    }
+    stream
+}
+
 async fn access_token(world: &World, person: &str) -> Result<String> {
     let token = world.engine.token(&account("example", person), Duration::ZERO).await?;
     Ok(token.access_token.expose_secret().to_owned())
@@ -106,6 +117,16 @@ fn brought(access: &str, refresh: &str) -> Brought {
         expires_at: None,
         scopes: vec!["read".into()],
     })
+}
+
+/// As many accounts of the connection `example`.
+async fn fill(world: &World, organization: &Organization, count: usize) {
+    let name = ConnectionName::parse("example").unwrap();
+    for number in 0..count {
+        let person = identifier(&format!("user_{number}"));
+        let token = Some(brought(&format!("at_{number}"), &format!("rt_{number}")));
+        world.engine.create_account(organization, &name, &person, token).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -232,12 +253,8 @@ async fn one_organization_can_move_alone() {
 async fn an_import_that_broke_off_goes_on_where_it_stopped() {
     let between = Between::new();
     let (from, to) = (world().await, world().await);
-    let (organization, name) = (Organization::default(), ConnectionName::parse("example").unwrap());
-    for number in 0..500 {
-        let person = identifier(&format!("user_{number}"));
-        let token = Some(brought(&format!("at_{number}"), &format!("rt_{number}")));
-        from.engine.create_account(&organization, &name, &person, token).await.unwrap();
-    }
+    let organization = Organization::default();
+    fill(&from, &organization, 500).await;
     between.export(&from, &to, LeftBehind::Untouched).await.unwrap();
     let filling = async {
         while every_account(&to, &organization).await.is_empty() {
@@ -340,13 +357,17 @@ async fn an_export_waits_for_a_refresh_under_way() {
     let exporting = async {
         gate.arrived.notified().await;
         let opening = async {
-            tokio::task::yield_now().await;
+            // For longer than an export that does not wait takes.
+            for _ in 0..100 {
+                from.account("user_1").await;
+            }
             from.provider.let_token_requests_go();
         };
-        tokio::join!(between.export(&from, &to, LeftBehind::Disabled), opening).0
+        tokio::join!(pulled(&from, &to), opening).0
     };
-    let (refreshed, exported) = tokio::join!(access_token(&from, "user_1"), exporting);
-    assert_eq!((refreshed.unwrap().as_str(), exported.unwrap().accounts), ("access-3", 1));
+    let (refreshed, stream) = tokio::join!(access_token(&from, "user_1"), exporting);
+    assert_eq!(refreshed.unwrap(), "access-3");
+    between.put(&stream);
     between.import(&to).await.unwrap();
     assert_eq!(access_token(&to, "user_1").await.unwrap(), "access-3");
 }

@@ -8,8 +8,8 @@ use onbehalf_engine::{
     names::Organization,
 };
 
-use super::{Between, brought, counts, every_account};
-use crate::world::{World, code, connection, identifier, world};
+use super::{Between, counts, every_account, fill};
+use crate::world::{World, code, connection, world};
 
 /// What the importing side must not have after a refusal.
 async fn has_nothing(world: &World) -> bool {
@@ -18,15 +18,13 @@ async fn has_nothing(world: &World) -> bool {
         && world.engine.connections(&organization, None, None).await.unwrap().connections.is_empty()
 }
 
-/// A file with one connection and account of the organization `elsewhere`.
-async fn small_file(between: &Between, to: &World) {
+/// A file with one connection and as many accounts of the organization `elsewhere`.
+async fn file_of(accounts: usize, between: &Between, to: &World) {
     let from = world().await;
     let organization = Organization::parse("elsewhere").unwrap();
-    let new = connection("example");
-    let name = new.name.clone();
-    from.engine.create_connection(NewConnection { organization: organization.clone(), ..new }).await.unwrap();
-    let person = identifier("user_1");
-    from.engine.create_account(&organization, &name, &person, Some(brought("at", "rt"))).await.unwrap();
+    let new = NewConnection { organization: organization.clone(), ..connection("example") };
+    from.engine.create_connection(new).await.unwrap();
+    fill(&from, &organization, accounts).await;
     between.export(&from, to, LeftBehind::Untouched).await.unwrap();
 }
 
@@ -34,7 +32,7 @@ async fn small_file(between: &Between, to: &World) {
 #[tokio::test]
 async fn a_file_that_is_altered_or_cut_off_anywhere_stores_nothing() {
     let (between, to) = (Between::new(), world().await);
-    small_file(&between, &to).await;
+    file_of(1, &between, &to).await;
     let whole = between.bytes();
     for place in 0..whole.len() {
         let mut altered = whole.clone();
@@ -53,10 +51,23 @@ async fn a_file_that_is_altered_or_cut_off_anywhere_stores_nothing() {
     assert!(!has_nothing(&to).await);
 }
 
+/// More than is read at a time is read before anything is written.
+#[tokio::test]
+async fn a_long_file_without_its_end_stores_nothing() {
+    let (between, to) = (Between::new(), world().await);
+    file_of(201, &between, &to).await;
+    let whole = between.bytes();
+    between.put(&whole[..whole.len() - 1]);
+    assert_eq!(code(between.import(&to).await), "INVALID_ARGUMENT");
+    assert!(has_nothing(&to).await);
+    between.put(&whole);
+    assert_eq!(between.import(&to).await.unwrap(), counts([201, 0, 0]));
+}
+
 #[tokio::test]
 async fn a_file_for_another_environment_is_told_from_a_damaged_one() {
     let (between, to, other) = (Between::new(), world().await, world().await);
-    small_file(&between, &other).await;
+    file_of(1, &between, &other).await;
     let error = between.import(&to).await.unwrap_err();
     assert_eq!(error.code(), "INVALID_ARGUMENT");
     assert!(error.to_string().contains("sealed for another environment"), "{error}");
