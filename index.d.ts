@@ -361,24 +361,27 @@ export declare class Onbehalf {
   /** Serves the pages on `port` of this machine's loopback addresses, and keeps the process alive until `close()`. */
   listen(options?: CallOptions): Promise<Listening>
   /**
-   * Whether this process can do its work now, for a readiness probe. What is wrong is part of the answer: it rejects for
-   * nothing but its own `signal` and `timeoutMs`. Writes nothing, asks no provider, and takes a few seconds at most
-   * once the environment is open.
+   * Whom `exportAccounts` of another environment seals for, so that this one alone can import it. It is always the same
+   * for the same store and key, and no secret.
+   */
+  movingKey(options?: CallOptions): Promise<string>
+  /**
+   * Writes connections and connected accounts, with their credentials, into a new file that the recipient alone can
+   * open. A refresh token that is used in two places may end the grant: with `disableConnections`, this place stops.
    *
    * ```ts
-   * app.get('/ready', async (request, response) => {
-   *   const health = await onbehalf.health()
-   *   response.status(health.ok ? 200 : 503).json(health)
-   * })
+   * const recipient = 'onbehalf-recipient:…' // what `movingKey()` returned in the other environment
+   * await onbehalf.exportAccounts({ recipient, path: 'accounts.moving', disableConnections: true })
    * ```
    */
-  health(options?: CallOptions): Promise<Health>
+  exportAccounts(options: ExportOptions & CallOptions): Promise<ExportedAccounts>
   /**
-   * What this instance has counted since it was opened, and what is under way in it, as OpenMetrics text: serve it with
-   * the content type `application/openmetrics-text; version=1.0.0; charset=utf-8`. It is of this process alone. No label or
-   * value is a secret, or tells whose account it was; `docs/production.md` lists them.
+   * Takes in a file that `exportAccounts` made for this environment: nothing of it unless the whole file is sound, and
+   * nothing over a credential that came about here. Nobody consents anew. After a failure, calling again goes on.
+   *
+   * Import only what you exported: the file is sealed, but does not prove who made it.
    */
-  metrics(options?: CallOptions): Promise<string>
+  importAccounts(options: ImportOptions & CallOptions): Promise<ImportedAccounts>
   /**
    * Stops serving, ends waits and requests with `CLOSED`, lets refreshes under way finish, and closes the store. Later
    * calls fail with `CLOSED`.
@@ -747,39 +750,47 @@ export interface EndpointOptions {
   baseUrl?: string
 }
 
-/** How an environment is, as far as this process can tell. */
-export interface Health {
-  /** Whether it can do its work: there is no problem. */
-  ok: boolean
-  /** The version of onbehalf. */
-  version: string
-  /**
-   * What keeps it from working: it cannot be opened, the store cannot be read, the store is sealed with another key by
-   * now, the journal takes no answers, or the instance was closed.
-   */
-  problems: Array<HealthProblem>
-  /** How many milliseconds the store took to answer one question; absent where it did not. */
-  storeMs?: number
-  /**
-   * By how many milliseconds the database's clock is ahead of this machine's, less than none where it is behind. Absent
-   * with a file, which has no clock.
-   */
-  clockAheadMs?: number
-  /**
-   * How many of the first thousand connections have an account whose refresh has been due for more than five minutes;
-   * those that are disabled, or whose provider is down, are among them. Absent with `backgroundRefresh: false`.
-   */
-  overdueConnections?: number
-  /** How many revocations are yet to be taken by their providers; 100 stands for more. */
-  pendingRevocations?: number
+/** How much was exported. */
+export interface ExportedAccounts {
+  connections: number
+  /** Their connected accounts, in whatever status. */
+  accounts: number
 }
 
-/** One thing that keeps an environment from working. */
-export interface HealthProblem {
-  /** As of an `OnbehalfError`. */
-  code: ErrorCode
-  /** What happened, and what to do about it. */
-  message: string
+/** What to export, for whom, and where to. */
+export interface ExportOptions {
+  /** What `movingKey()` returned in the environment that the accounts move to. */
+  recipient: string
+  /** The file to make. Whatever has the name already is left as it is, and the call fails. */
+  path: string
+  /** The tenant of your app to export alone; all of them unless given. */
+  organizationId?: string
+  /**
+   * Whether each connection is disabled here before its accounts are read, so that their tokens are refreshed in one
+   * place alone. Afterwards, and after a failure, `connections.enable` lets it be used here again.
+   * @default false
+   */
+  disableConnections?: boolean
+}
+
+/** What became of a file's contents. */
+export interface ImportedAccounts {
+  /** Connections in the file. One of a name that there is here already was left as it is. */
+  connections: number
+  /** Connected accounts in the file: the sum of the three below. */
+  accounts: number
+  /** Those that are here now as they are in the file. */
+  imported: number
+  /** Those that had been imported before. */
+  skipped: number
+  /** Those that have a credential of their own here, which was kept: they were refreshed, authorized or disconnected. */
+  conflicts: number
+}
+
+/** What to import. */
+export interface ImportOptions {
+  /** A file that `exportAccounts` made for this environment. */
+  path: string
 }
 
 /** What to make an authorization link for. */

@@ -5,7 +5,7 @@
 //! the engine ([`instance`], [`settings`], [`environment`]) and asks it. [`promise`] makes the promise, which
 //! [`signal`] may abort, on the threads of [`runtime`]. What comes back is an answer ([`answers`], [`response`]) or an
 //! [`error`]; what happens by itself is an event ([`events`]). Bodies that flow come in through [`upload`] and go out
-//! through [`response`]. [`listener`] and [`web`] bring browsers to the pages; [`exit`] waits for what is under way at the
+//! through [`response`]. [`listener`] and [`web`] bring browsers to the pages; what moves between environments is in [`moving`]; [`exit`] waits for what is under way at the
 //! end. [`sandbox`] is for `testing.js` alone, and [`trace`] writes down for developers what the crates below log.
 
 // Public are the rooms with functions that JavaScript alone calls: a build without Node would take them for unused.
@@ -26,6 +26,7 @@ mod instance;
 mod listener;
 #[cfg(target_os = "linux")]
 mod memory;
+mod moving;
 mod onbehalf;
 mod options;
 mod promise;

@@ -21,6 +21,7 @@ use crate::{
     environment::Environment,
     exit::enlist,
     instance::Instance,
+    moving::{ExportOptions, ExportedAccounts, ImportOptions, ImportedAccounts, Inward, Outward},
     options::{KeySlotRefOptions, NewKeySlotOptions, NoOptions, OnbehalfOptions},
     promise::{Abandoned, promise},
     settings::Plan,
@@ -199,6 +200,48 @@ impl Onbehalf {
             options,
             |engine, _| async move { Ok(engine.metrics()) },
         )
+    }
+
+    /// Whom `exportAccounts` of another environment seals for, so that this one alone can import it. It is always the same
+    /// for the same store and key, and no secret.
+    #[napi(ts_args_type = "options?: CallOptions", ts_return_type = "Promise<string>")]
+    pub fn moving_key<'env>(&self, env: &'env Env, options: Unknown<'_>) -> Result<PromiseRaw<'env, String>> {
+        call::<NoOptions, _, _, _, _>(env, &self.instance, options, |engine, Nothing| async move {
+            Ok(engine.moving_key()?.to_string())
+        })
+    }
+
+    /// Writes connections and connected accounts, with their credentials, into a new file that the recipient alone can
+    /// open. A refresh token that is used in two places may end the grant: with `disableConnections`, this place stops.
+    ///
+    /// ```ts
+    /// const recipient = 'onbehalf-recipient:…' // what `movingKey()` returned in the other environment
+    /// await onbehalf.exportAccounts({ recipient, path: 'accounts.moving', disableConnections: true })
+    /// ```
+    #[napi(ts_args_type = "options: ExportOptions & CallOptions", ts_return_type = "Promise<ExportedAccounts>")]
+    pub fn export_accounts<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ExportedAccounts>> {
+        call::<ExportOptions, _, _, _, _>(env, &self.instance, options, |engine, asked: Outward| async move {
+            engine.export_accounts(asked.scope, &asked.recipient, asked.left_behind, &asked.path).await
+        })
+    }
+
+    /// Takes in a file that `exportAccounts` made for this environment: nothing of it unless the whole file is sound, and
+    /// nothing over a credential that came about here. Nobody consents anew. After a failure, calling again goes on.
+    ///
+    /// Import only what you exported: the file is sealed, but does not prove who made it.
+    #[napi(ts_args_type = "options: ImportOptions & CallOptions", ts_return_type = "Promise<ImportedAccounts>")]
+    pub fn import_accounts<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'_>,
+    ) -> Result<PromiseRaw<'env, ImportedAccounts>> {
+        call::<ImportOptions, _, _, _, _>(env, &self.instance, options, |engine, asked: Inward| async move {
+            engine.import_accounts(&asked.path).await
+        })
     }
 
     /// Stops serving, ends waits and requests with `CLOSED`, lets refreshes under way finish, and closes the store. Later

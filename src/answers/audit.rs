@@ -16,7 +16,7 @@ pub struct AuditRecord {
     pub organization_id: String,
     /// What was done. A later version may know more.
     #[napi(
-        ts_type = "'connection.created' | 'connection.updated' | 'connection.deleted' | 'account.created' | 'account.authorized' | 'account.expired' | 'account.disconnected' | 'account.deleted' | 'credential.brought' | 'credential.disclosed' | 'token.refreshed' | 'refresh.failed' | 'link.created' | 'flow.started' | 'flow.returned' | 'flow.failed' | 'revocation.left' | 'revocation.ended' | 'key.added' | 'key.removed' | (string & {})"
+        ts_type = "'connection.created' | 'connection.updated' | 'connection.deleted' | 'account.created' | 'account.authorized' | 'account.expired' | 'account.disconnected' | 'account.deleted' | 'credential.brought' | 'credential.disclosed' | 'credential.exported' | 'account.imported' | 'token.refreshed' | 'refresh.failed' | 'link.created' | 'flow.started' | 'flow.returned' | 'flow.failed' | 'revocation.left' | 'revocation.ended' | 'key.added' | 'key.removed' | (string & {})"
     )]
     pub action: String,
     /// `conn_…`; it may be gone by now, as may the others.

@@ -200,11 +200,9 @@ impl Engine {
         engine.forget_unverified(engine.clock.now()).await;
         if engine.journal.is_shared() {
             engine.patrol();
+            engine.go_on_linking();
         }
         engine.send_revocations();
-        // What an earlier process has left, too.
-        engine.linker.hear();
-        engine.go_on_linking();
         if settings.refresh.background {
             engine.refresh_in_background();
         }

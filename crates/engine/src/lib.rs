@@ -7,8 +7,8 @@
 //! # The rooms
 //! From the ground up: [`vault`] seals cells and [`store`] keeps rows, neither knowing the other; `rows` is where they
 //! meet. [`egress`] is the only way out. [`oauth`] and [`catalogue`] are pure: values in, values out. Above them stand
-//! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`] and [`proxy`], which are the calls
-//! on [`Engine`]; [`audit`] keeps what they do on record, [`events`] tells of it, and [`metrics`] counts it.
+//! [`connections`], [`accounts`], [`connect`], [`refresh`], [`revocation`], [`removal`], [`moving`] and [`proxy`], which are
+//! the calls on [`Engine`]; [`audit`] keeps what they do on record, [`events`] tells of it, and [`metrics`] counts it.
 //! [`key_slots`] is who may open the store, and [`Engine::health`] says whether all of it can work.
 //!
 //! # One authorization, from call to sealed token
@@ -47,6 +47,7 @@ pub mod fuzzing;
 mod health;
 pub mod key_slots;
 pub mod metrics;
+pub mod moving;
 pub mod names;
 pub mod oauth;
 mod page;

@@ -2,7 +2,7 @@
 //!
 //! Records are committed without a place, so that two commits never wait for each other here. A task of each instance
 //! gives those that have none their places, many at once; the one whose commit moves the head has done it, and the others
-//! find nothing left to do.
+//! find nothing left to do. So does whoever reads records.
 
 use std::{
     sync::{
@@ -129,8 +129,10 @@ impl Engine {
         }
     }
 
-    /// Goes on linking what is committed, until the environment closes.
+    /// Goes on linking what is committed, and was by an earlier process, until the environment closes. A store in memory,
+    /// which nobody else can change, needs none of that: its records are linked when they are read.
     pub(crate) fn go_on_linking(self: &Arc<Self>) {
+        self.linker.hear();
         let (engine, closing, written) = (Arc::downgrade(self), self.closing.clone(), self.linker.written.clone());
         self.spawn(async move {
             let _ = closing.run_until_cancelled(link_what_is_written(engine, written)).await;

@@ -54,6 +54,10 @@ pub enum Action {
     FlowFailed,
     /// A credential left the engine at the app's request. Further times within the same minute are not told of.
     CredentialDisclosed,
+    /// A credential was exported, sealed to another environment.
+    CredentialExported,
+    /// An account came in by an import.
+    AccountImported,
     /// A grant is to be taken back at the provider, or cannot be; the problem says why.
     RevocationLeft,
     /// What became of that; the problem is anything but that the provider took it.
@@ -84,6 +88,8 @@ impl Action {
             Self::FlowReturned => "flow.returned",
             Self::FlowFailed => "flow.failed",
             Self::CredentialDisclosed => "credential.disclosed",
+            Self::CredentialExported => "credential.exported",
+            Self::AccountImported => "account.imported",
             Self::RevocationLeft => "revocation.left",
             Self::RevocationEnded => "revocation.ended",
             Self::KeyAdded => "key.added",
@@ -178,7 +184,10 @@ impl Engine {
         let now = self.clock.now();
         let id = self.linker.id(now, &*self.random)?;
         let row = self.rows.write_record(organization, id, action.as_str(), of, now)?;
-        Ok(Change::InsertRecord { row, durable: action == Action::CredentialDisclosed })
+        Ok(Change::InsertRecord {
+            row,
+            durable: matches!(action, Action::CredentialDisclosed | Action::CredentialExported),
+        })
     }
 }
 

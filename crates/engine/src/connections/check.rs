@@ -14,7 +14,7 @@ use crate::{
 
 impl Engine {
     /// Refuses what the connector does not take, before anything is written.
-    pub(super) fn check_connection(
+    pub(crate) fn check_connection(
         &self,
         connection: &StoredConnection,
         connector: &Connector,

@@ -48,7 +48,7 @@ impl Status {
         }
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 }
@@ -108,6 +108,18 @@ pub(crate) struct AccountFacts {
     /// When a refresh last brought a token.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) refreshed_at: Option<Timestamp>,
+    /// What came from another environment.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) moved: Option<Moved>,
+}
+
+/// What was last imported into an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    /// The epoch that it got here: with a later one, the account has a credential of its own.
+    pub(crate) epoch: u64,
+    /// When the account had last changed where it came from, on that one's clock.
+    pub(crate) changed_at: Timestamp,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -374,6 +386,7 @@ mod tests {
             failed_refreshes: 4,
             next_refresh_at: Some(Timestamp::from_millis(0)),
             refreshed_at: moment,
+            moved: Some(Moved { epoch: 1, changed_at: Timestamp::from_millis(1) }),
         };
         let text = serde_json::to_string(&facts).unwrap();
         assert_eq!(serde_json::from_str::<AccountFacts>(&text).unwrap(), facts);

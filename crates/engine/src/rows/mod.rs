@@ -18,7 +18,7 @@ use std::{
 };
 
 pub use account::Status;
-pub(crate) use account::{AccountFacts, StoredAccount};
+pub(crate) use account::{AccountFacts, Moved, StoredAccount};
 pub use client_secrets::ClientSecrets;
 pub use connection::Endpoints;
 pub(crate) use connection::{ConnectionConfig, ConnectionSecrets, StoredConnection};
@@ -153,15 +153,15 @@ fn damaged(table: &str) -> Error {
     Error::IntegrityFailed { what: format!("a row of `{table}`") }
 }
 
-/// Secrets on their way into a sealed cell; nowhere else may they be serialized.
-mod sealed {
+/// Secrets on their way into a sealed cell, or sealed to another environment; nowhere else may they be serialized.
+pub(crate) mod sealed {
     use indexmap::IndexMap;
     use serde::{Serializer, ser::SerializeMap};
 
     use super::ClientSecrets;
     use crate::secret::{ExposeSecret, Secret};
 
-    pub(super) fn client_secrets<S: Serializer>(
+    pub(crate) fn client_secrets<S: Serializer>(
         secrets: &Option<ClientSecrets>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -182,7 +182,7 @@ mod sealed {
         }
     }
 
-    pub(super) fn map<S: Serializer>(secrets: &IndexMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn map<S: Serializer>(secrets: &IndexMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(secrets.len()))?;
         for (name, secret) in secrets {
             map.serialize_entry(name, secret.expose_secret())?;

@@ -89,8 +89,8 @@ pub trait Store: Send + Sync + 'static {
     /// At most `limit` connections, ordered by organization and id, after the one of this organization and id.
     ///
     /// This crosses organizations because one plan refreshes for all of them, and only so can it take turns between
-    /// their connections. It tells who is next and nothing else: no caller of the engine gets these rows, and whatever
-    /// is then read or written of an account names its organization.
+    /// their connections, and because an export of everything finds its organizations by it. It tells who is next and
+    /// nothing else: no caller of the engine gets these rows, and whatever is then read or written names its organization.
     async fn lanes(&self, after: Option<(&str, &str)>, limit: u32) -> Result<Vec<LaneRow>>;
 
     /// At most `limit` accounts of a connection that are due at `now`, the earliest first.

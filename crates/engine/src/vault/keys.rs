@@ -7,7 +7,8 @@
 //!       ├─ wrapping key ───────── data keys, one or more an organization ── one key a cell
 //!       ├─ row key                the rows' MACs
 //!       ├─ journal key            the refresh journal
-//!       └─ chain key              the links between records
+//!       ├─ chain key              the links between records
+//!       └─ moving key             what another environment sealed for this one
 //! ```
 
 use std::fmt;
@@ -89,6 +90,8 @@ pub(super) enum Purpose {
     Journal,
     /// Links records.
     Chain,
+    /// Opens what another environment has sealed for this one.
+    Moving,
 }
 
 impl Purpose {
@@ -100,6 +103,7 @@ impl Purpose {
             Self::Rows => b"onbehalf/v1/rows",
             Self::Journal => b"onbehalf/v1/journal",
             Self::Chain => b"onbehalf/v1/chain",
+            Self::Moving => b"onbehalf/v1/moving-key",
         }
     }
 }
@@ -191,8 +195,15 @@ mod tests {
 
     #[test]
     fn every_purpose_and_store_has_a_key_of_its_own() {
-        let purposes =
-            [Purpose::Check, Purpose::Slot, Purpose::Wrapping, Purpose::Rows, Purpose::Journal, Purpose::Chain];
+        let purposes = [
+            Purpose::Check,
+            Purpose::Slot,
+            Purpose::Wrapping,
+            Purpose::Rows,
+            Purpose::Journal,
+            Purpose::Chain,
+            Purpose::Moving,
+        ];
         let mut keys: Vec<_> = [root(1), root(2)]
             .iter()
             .flat_map(|root| purposes.map(|purpose| ["a", "b"].map(|store| *root.derive(purpose, store))))
@@ -201,7 +212,7 @@ mod tests {
         let made = keys.len();
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!((made, keys.len()), (24, 24));
+        assert_eq!((made, keys.len()), (28, 28));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod journal;
 mod key_file;
 mod key_slot;
 mod keys;
+mod moving;
 mod padding;
 mod row_mac;
 mod source;
@@ -26,6 +27,7 @@ pub use self::{
     journal::sealed_journal_length,
     key_slot::{KeySlotKind, Lock},
     keys::{DataKey, RootKey},
+    moving::{FRAME_HEAD, Frame, HEADER_HEAD, Incoming, Outgoing, Recipient, header_tail},
     row_mac::Column,
     source::{KeySource, Unlocked},
 };
@@ -45,6 +47,7 @@ pub struct Vault {
     rows: hmac::Key,
     journal: Key,
     chain: hmac::Key,
+    moving: Key,
 }
 
 impl Vault {
@@ -58,6 +61,7 @@ impl Vault {
             rows: row_mac::key(&root.derive(Purpose::Rows, store_id)),
             journal: root.derive(Purpose::Journal, store_id),
             chain: row_mac::key(&root.derive(Purpose::Chain, store_id)),
+            moving: root.derive(Purpose::Moving, store_id),
             root,
         }
     }
@@ -166,6 +170,31 @@ impl Vault {
     /// [`IntegrityFailed`](crate::Error::IntegrityFailed) when it was torn, changed or moved.
     pub fn open_journal(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         journal::open(&self.store_id, &self.journal, context, sealed)
+    }
+
+    /// Whom others seal for, so that this vault alone can open it: always the same, and no secret.
+    ///
+    /// # Errors
+    /// `INTERNAL` where the machine's cryptography fails.
+    pub fn recipient(&self) -> Result<Recipient> {
+        moving::recipient(&self.moving)
+    }
+
+    /// Begins a stream for another vault; returns its header too.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a recipient that is no key; as [`Random::fill`].
+    pub fn send(&self, recipient: &Recipient, random: &dyn Random) -> Result<(Outgoing, Vec<u8>)> {
+        Outgoing::begin(&self.store_id, recipient, random)
+    }
+
+    /// Opens a stream that was sealed for this vault, by its header.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for one that is of another kind, form or recipient;
+    /// [`IntegrityFailed`](crate::Error::IntegrityFailed) for a header that was changed.
+    pub fn receive(&self, head: &[u8; HEADER_HEAD], tail: &[u8]) -> Result<Incoming> {
+        Incoming::open(&self.moving, &self.recipient()?, head, tail)
     }
 }
 

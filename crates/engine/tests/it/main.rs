@@ -16,6 +16,7 @@ mod flows;
 mod hostile;
 mod keys;
 mod meanwhile;
+mod moving;
 mod network;
 mod operating;
 mod processes;
