@@ -288,6 +288,34 @@ export declare class ApiResponse {
   get data(): unknown
 }
 
+/** What was done for whom, and what came of it. Every record was stored together with what it tells of. */
+export declare class Audit {
+  /** An organization's records, page by page, the oldest first. */
+  list(options?: AuditListOptions & CallOptions): Promise<AuditList>
+  /**
+   * The records of all organizations that follow one of them: to ship them elsewhere, as JSON lines for example, and to
+   * go on where that stopped.
+   *
+   * ```ts
+   * let after = 0
+   * for (;;) {
+   *   const { records } = await onbehalf.audit.tail({ after })
+   *   if (records.length === 0) break
+   *   for (const record of records) file.write(`${JSON.stringify(record)}
+  `)
+   *   after = records.at(-1)!.number
+   * }
+   * ```
+   */
+  tail(options?: AuditTailOptions & CallOptions): Promise<AuditTail>
+  /**
+   * Reads all records and proves that each is as it was written, that none is missing, and that none was put in or
+   * moved; rejects with `INTEGRITY_FAILED` otherwise, and says where. Keep what it resolves with somewhere else, and
+   * pass it as `since` the next time: then a store that was rolled back, or written anew, is found too.
+   */
+  verify(options?: AuditVerifyOptions & CallOptions): Promise<AuditCheckpoint>
+}
+
 /** Your app's connections. Their secrets can be written, never read. */
 export declare class Connections {
   /** Makes a connection. */
@@ -341,6 +369,8 @@ export declare class Onbehalf {
   get connections(): Connections
   /** The connectors of the catalogue. */
   get connectors(): Connectors
+  /** What was done, and the proof that the record of it is whole. */
+  get audit(): Audit
   /**
    * Calls `listener` whenever `name` happens, and returns a function that ends it. What is told was caused by this
    * instance and is stored already; of other processes' changes, `waitForConnectedAccount` hears. A listener keeps no
@@ -360,6 +390,37 @@ export declare class Onbehalf {
   handler(request: Request): Promise<Response>
   /** Serves the pages on `port` of this machine's loopback addresses, and keeps the process alive until `close()`. */
   listen(options?: CallOptions): Promise<Listening>
+  /** The keys that the store opens with. */
+  keySlots(options?: CallOptions): Promise<KeySlotList>
+  /**
+   * Lets another key open the store, too; one that does already is left as it is. The first of three steps by which a
+   * key takes the place of another: then every process is started with the new one, and `removeKeySlot` ends the old.
+   */
+  addKeySlot(options: NewKeySlotOptions & CallOptions): Promise<KeySlotDetails>
+  /**
+   * Ends a key: the store is not opened with it any more. Processes that have it open go on. The key that this instance
+   * was opened with is not removed, so that one that works is left.
+   */
+  removeKeySlot(options: KeySlotRefOptions & CallOptions): Promise<void>
+  /**
+   * Whether this process can do its work now, for a readiness probe. What is wrong is part of the answer: it rejects for
+   * nothing but its own `signal` and `timeoutMs`. Writes nothing, asks no provider, and takes a few seconds at most
+   * once the environment is open.
+   *
+   * ```ts
+   * app.get('/ready', async (request, response) => {
+   *   const health = await onbehalf.health()
+   *   response.status(health.ok ? 200 : 503).json(health)
+   * })
+   * ```
+   */
+  health(options?: CallOptions): Promise<Health>
+  /**
+   * What this instance has counted since it was opened, and what is under way in it, as OpenMetrics text: serve it with
+   * the content type `application/openmetrics-text; version=1.0.0; charset=utf-8`. It is of this process alone. No label or
+   * value is a secret, or tells whose account it was; `docs/production.md` lists them.
+   */
+  metrics(options?: CallOptions): Promise<string>
   /**
    * Whom `exportAccounts` of another environment seals for, so that this one alone can import it. It is always the same
    * for the same store and key, and no secret.
@@ -458,6 +519,94 @@ export interface AccountUpdateOptions {
   organizationId?: string
   /** The new credential. It replaces the old one whole: its refresh token too. */
   authorizationDetails: NewAuthorizationDetails
+}
+
+/** A place in the chain of records. */
+export interface AuditCheckpoint {
+  /** How many records there were. */
+  number: number
+  /** What ties the last one to all before it, in hexadecimal. */
+  link: string
+}
+
+/** A page of records. */
+export interface AuditList {
+  records: Array<AuditRecord>
+  /** Pass it as `pageToken` for the next page; absent on the last. */
+  nextPageToken?: string
+}
+
+/** Which page of an organization's records to list. */
+export interface AuditListOptions {
+  /** The tenant of your app, where it has several. */
+  organizationId?: string
+  /**
+   * 1 to 100.
+   * @default 30
+   */
+  pageSize?: number
+  /** `nextPageToken` of the page before. */
+  pageToken?: string
+}
+
+/** What was done, and what came of it. It holds ids and codes, and never a secret. */
+export interface AuditRecord {
+  /** Its place among the records of all organizations, from 1. */
+  number: number
+  /** `rec_…` */
+  id: string
+  /** The tenant of your app. */
+  organizationId: string
+  /** What was done. A later version may know more. */
+  action: 'connection.created' | 'connection.updated' | 'connection.deleted' | 'account.created' | 'account.authorized' | 'account.expired' | 'account.disconnected' | 'account.deleted' | 'credential.brought' | 'credential.disclosed' | 'credential.exported' | 'account.imported' | 'token.refreshed' | 'refresh.failed' | 'link.created' | 'flow.started' | 'flow.returned' | 'flow.failed' | 'revocation.left' | 'revocation.ended' | 'key.added' | 'key.removed' | (string & {})
+  /** `conn_…`; it may be gone by now, as may the others. */
+  connectionId?: string
+  /** `ca_…` */
+  connectedAccountId?: string
+  /** `flow_…`: one authorization, from link to outcome. */
+  flowId?: string
+  /** `rev_…` */
+  revocationId?: string
+  /** The connection's name or your app's own id of the person, told where each is made, or a key's id. */
+  name?: string
+  /** Why it did not succeed, in a word: an error code in lower case, or the provider's own. */
+  problem?: string
+  /** When, on the clock of the process that did it. */
+  at: Date
+}
+
+/** A place in the chain of records that is known from an earlier call. */
+export interface AuditSinceOptions {
+  /** How many records there were. */
+  number: number
+  /** What tied the last one to all before it. */
+  link: string
+}
+
+/** Records that follow another. */
+export interface AuditTail {
+  /** None when there are no more so far. */
+  records: Array<AuditRecord>
+}
+
+/** From where on to read the records of all organizations. */
+export interface AuditTailOptions {
+  /**
+   * The `number` of the last record that is known already.
+   * @default 0
+   */
+  after?: number
+  /**
+   * 1 to 1000.
+   * @default 100
+   */
+  limit?: number
+}
+
+/** What the records must go through. */
+export interface AuditVerifyOptions {
+  /** What an earlier call resolved with. */
+  since?: AuditSinceOptions
 }
 
 /** A connected account's credential: a token, or what the person entered. */
@@ -773,6 +922,41 @@ export interface ExportOptions {
   disableConnections?: boolean
 }
 
+/** How an environment is, as far as this process can tell. */
+export interface Health {
+  /** Whether it can do its work: there is no problem. */
+  ok: boolean
+  /** The version of onbehalf. */
+  version: string
+  /**
+   * What keeps it from working: it cannot be opened, the store cannot be read, the store is sealed with another key by
+   * now, the journal takes no answers, or the instance was closed.
+   */
+  problems: Array<HealthProblem>
+  /** How many milliseconds the store took to answer one question; absent where it did not. */
+  storeMs?: number
+  /**
+   * By how many milliseconds the database's clock is ahead of this machine's, less than none where it is behind. Absent
+   * with a file, which has no clock.
+   */
+  clockAheadMs?: number
+  /**
+   * How many of the first thousand connections have an account whose refresh has been due for more than five minutes;
+   * those that are disabled, or whose provider is down, are among them. Absent with `backgroundRefresh: false`.
+   */
+  overdueConnections?: number
+  /** How many revocations are yet to be taken by their providers; 100 stands for more. */
+  pendingRevocations?: number
+}
+
+/** One thing that keeps an environment from working. */
+export interface HealthProblem {
+  /** As of an `OnbehalfError`. */
+  code: ErrorCode
+  /** What happened, and what to do about it. */
+  message: string
+}
+
 /** What became of a file's contents. */
 export interface ImportedAccounts {
   /** Connections in the file. One of a name that there is here already was left as it is. */
@@ -791,6 +975,30 @@ export interface ImportedAccounts {
 export interface ImportOptions {
   /** A file that `exportAccounts` made for this environment. */
   path: string
+}
+
+/** A key that the store opens with. The key itself can be given, never read. */
+export interface KeySlotDetails {
+  /** The key's public name: `key_…`. It is the same wherever the key is used, and tells nothing of it. */
+  id: string
+  /** `direct` is the key that everything in the store is sealed under; a `wrapped` one opens the way to it. */
+  kind: 'direct' | 'wrapped'
+  /** When the key was added. */
+  createdAt: Date
+  /** Whether it is the key that this instance was opened with, which it doesn't remove. */
+  current: boolean
+}
+
+/** The keys that the store opens with. */
+export interface KeySlotList {
+  /** The oldest first. */
+  keySlots: Array<KeySlotDetails>
+}
+
+/** Which key is meant. */
+export interface KeySlotRefOptions {
+  /** The key's public name, as `keySlots` tells it: `key_…`. */
+  id: string
 }
 
 /** What to make an authorization link for. */
@@ -856,6 +1064,14 @@ export interface NewConnectionOptions {
   app?: Record<string, string>
   /** Endpoints that replace the connector's: a sandbox, GitHub Enterprise, an emulator. */
   endpoints?: EndpointOptions
+}
+
+/** The key that is added: one of the two. */
+export interface NewKeySlotOptions {
+  /** 32 bytes in base64, from `openssl rand -base64 32`. */
+  key?: string
+  /** A file that holds the key. */
+  keyFile?: string
 }
 
 /** An OAuth token as the provider issued it. */
