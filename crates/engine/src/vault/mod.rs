@@ -1,9 +1,9 @@
 //! The vault: secrets in, sealed bytes out, and back.
 //!
-//! One root key stands behind a store; one key or several open the way to it. From it come the key that signs rows, the key that seals the journal, and the
-//! key that wraps each organization's data keys; a data key seals that organization's cells. Nothing here knows SQL,
-//! and nothing outside knows a key. The format is written down in `docs/vault-format.md`, with an independent
-//! implementation beside the test vectors.
+//! One root key stands behind a store; one given key or several lead to it. From it come the key that signs rows, the key
+//! that links records, the key that seals the journal, and the key that wraps each organization's data keys; a data key
+//! seals that organization's cells. Nothing here knows SQL, and nothing outside knows a key. The format is written down
+//! in `docs/vault-format.md`.
 
 mod cell;
 mod encoding;
