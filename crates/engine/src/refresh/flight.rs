@@ -139,6 +139,7 @@ impl Engine {
     /// The steps that [`super`] lists. Before the intent nothing has happened; after the journal nothing can be lost.
     async fn refresh(self: &Arc<Self>, seen: &StoredAccount, urgency: Urgency) -> Told {
         let mut secret = None;
+        let mut known = seen.facts.request_epoch;
         loop {
             self.ended_elsewhere(&seen.organization, &seen.id, Late::IsOver).await?;
             if let Some((answer, slot)) = self.flights.kept.take(&seen.id) {
@@ -151,10 +152,13 @@ impl Engine {
             }
             let turn = self.turn(&setup, urgency).await?;
             let slot = self.reserve_slot().await?;
-            let settled = match self.intend(seen, &connection, secret.is_some()).await? {
+            let settled = match self.intend(seen, known, &connection, secret.is_some()).await? {
                 Intent::Needless => return Ok(()),
                 Intent::Elsewhere => continue,
-                Intent::Ours(lease) => self.ask(seen, *lease, &setup, slot, turn).await,
+                Intent::Ours(lease) => {
+                    known = lease.epoch;
+                    self.ask(seen, *lease, &setup, slot, turn).await
+                }
             };
             match settled {
                 Settled::Told(told) => return told,

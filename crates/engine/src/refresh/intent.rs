@@ -41,16 +41,22 @@ pub(super) struct Lease {
 
 impl Engine {
     /// Takes the account's lease, which proves that the store can be written before the refresh token is spent, and tells
-    /// every other process who asks.
+    /// every other process who asks. `known` is the account's newest request that whoever wants the refresh knows of.
     pub(super) async fn intend(
         &self,
         seen: &StoredAccount,
+        known: u64,
         connection: &StoredConnection,
         is_let_in: bool,
     ) -> Result<Intent> {
         loop {
             let account = self.account_by_id(&seen.organization, &seen.id).await?;
             if account.facts.token_epoch > seen.facts.token_epoch || account.status != Status::Active {
+                return Ok(Intent::Needless);
+            }
+            // A later request has left it in doubt: whether the token at hand will do is decided anew.
+            let is_news = account.facts.request_epoch > known;
+            if is_news && account.facts.doubtful && account.refresh_at.is_some_and(|at| at > self.clock.now()) {
                 return Ok(Intent::Needless);
             }
             // No one waits who has waited already to hear the same a second time.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use onbehalf_engine::{
     Error,
     egress::Failure,
+    names::{ConnectionName, Organization},
     proxy::{Body, ProxyRequest},
     refresh::RefreshSettings,
     removal::AtProvider,
@@ -223,10 +224,13 @@ async fn a_store_that_is_gone_is_a_problem_and_not_a_failure() {
     assert_eq!(world.engine.health().await.problems[0].code(), "CLOSED");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_should_have_been_done_is_counted() {
     let world = World::with(onbehalf_engine::Settings { refresh: RefreshSettings::default(), ..settings() }).await;
     world.authorize("user_1", "ada").await;
+    // Nobody does it then.
+    let name = ConnectionName::parse("example").unwrap();
+    world.engine.set_connection_enabled(&Organization::default(), &name, false).await.unwrap();
     assert_eq!(world.engine.health().await.overdue_connections, Some(0));
     world.pass(Duration::from_secs(7200));
     assert_eq!(world.engine.health().await.overdue_connections, Some(1));

@@ -88,8 +88,10 @@ async fn nobody_asks_again_after_a_kill_while_the_access_token_serves() {
     // A refresh is due, and the token is good for five minutes more.
     let environment = Environment::open(folder, &address, NOW + 3_300_000, None).await;
     environment.token(PERSON).await.unwrap();
-    environment.engine.close().await.unwrap();
+    // Joins the refresh that this began.
+    environment.token_for(PERSON, Duration::from_secs(1000)).await.unwrap();
     assert_eq!(provider.refreshes(), 1);
+    environment.engine.close().await.unwrap();
 
     let environment = Environment::open(folder, &address, NOW + 3_600_000, None).await;
     assert_eq!(settled(&environment, &provider, PERSON).await, "lost_rotation");
