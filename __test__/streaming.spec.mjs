@@ -16,6 +16,8 @@ const collectGarbage = vm.runInNewContext('gc')
 
 /** What flows in the tests of size: more by `STREAMED_MIB`, which CI sets to 1024. */
 const much = Number(process.env.STREAMED_MIB ?? 256) * 2 ** 20
+/** By how many MiB the process may grow meanwhile: what Node has not collected yet, and never what was sent. */
+const most = 128
 
 const ends = []
 const flowing = openFlowing({ teardown: (end) => ends.push(end) })
@@ -69,7 +71,7 @@ test.serial('a large answer arrives byte for byte, in constant memory', async (t
     for await (const chunk of response.stream()) hash.update(chunk)
   })
   t.is(hash.digest('hex'), hashOf(provider.block, much))
-  t.true(grown < 64, `memory grew by ${grown} MiB`)
+  t.true(grown < most, `memory grew by ${grown} MiB`)
 })
 
 test.serial('a large body arrives byte for byte, in constant memory', async (t) => {
@@ -80,7 +82,7 @@ test.serial('a large body arrives byte for byte, in constant memory', async (t) 
     answer = await ask('/sink', { method: 'POST', body })
   })
   t.like(answer.data, { length: much, hash: hashOf(provider.block, much) })
-  t.true(grown < 64, `memory grew by ${grown} MiB`)
+  t.true(grown < most, `memory grew by ${grown} MiB`)
 })
 
 test.serial('ten thousand calls that are aborted leave nothing behind', async (t) => {
