@@ -52,7 +52,8 @@ impl Engine {
                 self.disclosures.remember(&account.id, now);
                 Ok(())
             }
-            Commit::Conflict => Err(Error::Internal { reason: "a record's random id was taken".into() }),
+            // Its id is random: one that is taken was put there by something else.
+            Commit::Conflict => Err(Error::IntegrityFailed { what: "a row of `records`".into() }),
         }
     }
 }

@@ -34,7 +34,7 @@ const MICROS: u64 = 15_000;
 
 /// So far apart are the places where the server stands still, and there are so many.
 const STEP: usize = 1000;
-const PLACES: usize = 16;
+const PLACES: usize = 28;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_break_all_the_time_lose_nothing_and_ask_for_nothing_twice() {
