@@ -11,7 +11,11 @@ use crate::{Error, store::files};
 pub(super) fn meaning(refusal: &Refusal, path: &str) -> Error {
     let failed = |reason: &str| Error::StoreFailed { reason: reason.into() };
     let read_only = || Error::StoreReadOnly { path: path.into() };
-    let Some(code) = refusal.sqlite_error_code() else {
+    let code = match refusal {
+        Refusal::SqlInputError { error, .. } => Some(error.code),
+        refusal => refusal.sqlite_error_code(),
+    };
+    let Some(code) = code else {
         return match refusal {
             Refusal::FromSqlConversionFailure(..)
             | Refusal::InvalidColumnType(..)
@@ -103,6 +107,14 @@ mod tests {
             assert_eq!(error.code(), ours, "SQLite's {code}");
             assert!(!error.to_string().contains("CANARY"));
         }
+    }
+
+    // F16.
+    #[test]
+    fn a_statement_that_names_what_is_not_there_tells_of_a_changed_schema() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let refusal = connection.prepare("SELECT credential FROM accounts").unwrap_err();
+        assert_eq!(meaning(&refusal, "store.db").code(), "STORE_CORRUPT");
     }
 
     // F12.
