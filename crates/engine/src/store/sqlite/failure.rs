@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_statement_that_names_what_is_not_there_tells_of_a_changed_schema() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
-        let refusal = connection.prepare("SELECT credential FROM accounts").unwrap_err();
+        let refusal = connection.prepare("VALUES (credential)").unwrap_err();
         assert_eq!(meaning(&refusal, "store.db").code(), "STORE_CORRUPT");
     }
 
